@@ -1,0 +1,176 @@
+"""Alignment: which row of every source makes a row of the output. The only place that decides it.
+
+Decided once, from ids alone, before a feature is read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmfuse.core.ids import Ids, IntegerIds, Rows, TextIds
+from mmfuse.core.match import ABSENT, in_order, index
+from mmfuse.errors import AlignmentError
+
+By = Literal["auto", "id", "position"]
+
+# text that a person would take for the integer it is not: ` 7`, `007`, `+7`, `7.0`
+_LOOKS_INTEGER = re.compile(r"\s*[+-]?\d+(\.0*)?\s*")
+_PLAIN_INTEGER = re.compile(r"0|-?[1-9]\d*")
+
+
+class Identified(Protocol):
+    """What alignment needs to know of a source."""
+
+    @property
+    def label(self) -> str:
+        """How messages name it."""
+
+    @property
+    def rows(self) -> int:
+        """Rows in the source."""
+
+    @property
+    def ids(self) -> Ids | None:
+        """One id a row, or None where the source has none."""
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """The rows of the output.
+
+    ids: the id of every output row.
+    rows: for every source the row number to take, shape `(n,)`; None: all its rows as they stand.
+    read: rows in every source.
+    by: whether rows were matched by id or by position.
+    """
+
+    ids: Ids
+    rows: tuple[Rows | None, ...]
+    read: tuple[int, ...]
+    by: Literal["id", "position"]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def dropped(self) -> tuple[int, ...]:
+        """Rows of every source that are in no output row."""
+        return tuple(read - len(self) for read in self.read)
+
+    def keep(self, mask: NDArray[np.bool_]) -> Alignment:
+        """Only the output rows where `mask` holds, in the same order."""
+        kept = np.flatnonzero(mask)
+        rows = tuple(kept if rows is None else rows[kept] for rows in self.rows)
+        return replace(self, ids=self.ids.take(kept), rows=rows)
+
+
+def align(sources: Sequence[Identified], by: By = "auto") -> Alignment:
+    """Join the sources on their ids: rows that all of them have, in the first one's order.
+
+    Without ids in any source, rows are taken by position; their counts must then be equal.
+    `by="position"` takes them by position whatever ids there are, `by="id"` insists on ids.
+
+    Raises AlignmentError: ids in some sources only, unequal counts, duplicate ids, integers
+    beside text that only looks like them, no id in common.
+    """
+    without = [source for source in sources if source.ids is None]
+    if by == "position" or (by == "auto" and len(without) == len(sources)):
+        return _by_position(sources)
+    if without:
+        raise AlignmentError(
+            f"{without[0].label} has no row ids"
+            + ("" if by == "id" else ", but other inputs have"),
+            where=without[0].label,
+            hint="name its ids with --ids NAME=FILE or --id-column NAME=COLUMN"
+            + ("" if by == "id" else ", or join row by row with --by-position"),
+        )
+    return _by_id(sources, _comparable(sources))
+
+
+def _by_position(sources: Sequence[Identified]) -> Alignment:
+    counts = tuple(source.rows for source in sources)
+    if len(set(counts)) > 1:
+        told = ", ".join(f"{source.label} {source.rows:,}" for source in sources)
+        raise AlignmentError(
+            f"row counts differ, so rows cannot be joined by position: {told}",
+            hint="give every input its row ids: --ids NAME=FILE or --id-column NAME=COLUMN",
+        )
+    ids = sources[0].ids or IntegerIds(np.arange(counts[0]))
+    return Alignment(ids, (None,) * len(sources), counts, "position")
+
+
+def _by_id(sources: Sequence[Identified], columns: Sequence[Ids]) -> Alignment:
+    indexes = [index(ids) for ids in columns]
+    for source, found in zip(sources, indexes, strict=True):
+        _refuse_duplicates(source, *found.duplicates())
+    rows = [found.find(columns[0]) for found in indexes[1:]]
+    common = np.ones(len(columns[0]), bool)
+    for found_rows in rows:
+        common &= found_rows != ABSENT
+    if not common.any():
+        raise AlignmentError(
+            "no id is common to all inputs: " + "; ".join(map(_examples, sources)),
+            hint="--ids or --id-column names the right ids; mmfuse inspect shows where they are",
+        )
+    kept = np.flatnonzero(common)
+    taken = (kept, *(found_rows[kept] for found_rows in rows))
+    return Alignment(
+        columns[0].take(kept),
+        tuple(
+            None if len(rows) == source.rows and in_order(rows) else rows
+            for rows, source in zip(taken, sources, strict=True)
+        ),
+        tuple(source.rows for source in sources),
+        "id",
+    )
+
+
+def _comparable(sources: Sequence[Identified]) -> list[Ids]:
+    """The ids of all sources as one kind: integers where all are, else text."""
+    columns = [source.ids for source in sources if source.ids is not None]
+    if all(isinstance(ids, IntegerIds) for ids in columns):
+        return columns
+    if any(isinstance(ids, IntegerIds) for ids in columns):
+        for source in sources:
+            if isinstance(source.ids, TextIds):
+                _refuse_lookalikes(source, source.ids)
+    return [ids.as_text() for ids in columns]
+
+
+def _refuse_lookalikes(source: Identified, ids: TextIds) -> None:
+    lookalikes = [
+        text
+        for text in ids
+        if _LOOKS_INTEGER.fullmatch(text) and not _PLAIN_INTEGER.fullmatch(text)
+    ]
+    if lookalikes:
+        told = " and ".join(repr(text) for text in lookalikes[:2])
+        raise AlignmentError(
+            f"{len(lookalikes):,} text ids look like integers but are not written like them "
+            f"({told}), and another input has integer ids",
+            where=source.label,
+            hint="write the ids of all inputs the same way",
+        )
+
+
+def _refuse_duplicates(source: Identified, first: Rows, second: Rows) -> None:
+    if len(first) and source.ids is not None:
+        raise AlignmentError(
+            f"{len(first):,} row{'s' if len(first) > 1 else ''} repeat an id; "
+            f"the first is {source.ids[int(first[0])]!r} in rows "
+            f"{int(first[0]) + 1:,} and {int(second[0]) + 1:,}",
+            where=source.label,
+            hint="keep one row an id",
+        )
+
+
+def _examples(source: Identified) -> str:
+    ids = source.ids if source.ids is not None else ()
+    told = ", ".join(repr(text) for text, _ in zip(ids, range(2), strict=False))
+    return f"{source.label} has {told}{', …' if len(ids) > 2 else ''}"

@@ -1,0 +1,30 @@
+"""A block of aligned rows, as a strategy receives it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Block = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Aligned rows of every modality, normalised and weighted.
+
+    blocks: one `(k, d_m)` array of float32 or float64 a modality; row i of each is the same row.
+    weights: `(M,)`, already multiplied into the blocks; for strategies that divide by their sum.
+    present: `(k, M)`, False where a row lacks a modality; None where every row has them all.
+        What stands in `blocks` for an absent row is zeros.
+    """
+
+    blocks: Sequence[Block]
+    weights: NDArray[np.float64]
+    present: NDArray[np.bool_] | None = None
+
+    def __len__(self) -> int:
+        return len(self.blocks[0])

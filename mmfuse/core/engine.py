@@ -1,0 +1,218 @@
+"""The engine: carries blocks of aligned rows from the readers through the fusion to the sink.
+
+Every pass has one form. The rows are cut as the plan says, workers take cuts in any order, and
+what they find is merged in the order of the rows, so that results do not depend on threads.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmfuse.core.align import Alignment
+from mmfuse.core.batch import Block
+from mmfuse.core.fusion import Fusion
+from mmfuse.core.plan import Plan
+from mmfuse.core.source import Matrix, RowReader, Sink
+from mmfuse.core.statistics import Moments
+from mmfuse.core.tally import Tally
+
+Found = TypeVar("Found")
+Progress = Callable[[int], None]
+"""Told how many more rows are done."""
+
+NanPolicy = Literal["error", "keep", "zero", "mean", "drop"]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Reads aligned rows in parallel.
+
+    readers, dtypes: one a modality; dtypes as stored. working: the precision of arithmetic.
+    """
+
+    readers: Sequence[RowReader]
+    dtypes: Sequence[np.dtype[Any]]
+    working: Sequence[np.dtype[Any]]
+    alignment: Alignment
+    plan: Plan
+    checked: bool = True
+    """Whether values that are not finite are counted."""
+    progress: Progress = lambda rows: None
+
+    def fit(self, fusion: Fusion) -> tuple[Fusion, Tally]:
+        """Let every stage learn: one pass a stage of the longest chain of learning stages."""
+        tally = Tally.empty(len(self.readers))
+        while fusion.unlearned:
+            tally = Tally.empty(len(self.readers))
+            gathered: dict[int, Moments] = {
+                m: Moments.empty(fusion.schema.dims[m]) for m in fusion.unlearned
+            }
+            for found, part in self._pass(
+                lambda space, start, stop: self._gather(fusion, space, start, stop),
+                self.plan.statistic_rows,
+                fusion,
+            ):
+                tally = tally.merge(part)
+                gathered = {m: gathered[m].merge(moments) for m, moments in found.items()}
+            fusion = fusion.learn([gathered.get(m) for m in range(len(self.readers))])
+        return (fusion if fusion.learned is not None else fusion.learn([None] * len(self.readers))), tally
+
+    def finite_rows(self, fusion: Fusion) -> NDArray[np.bool_]:
+        """Which output rows have finite values only, shape `(n,)`."""
+        parts = self._pass(self._finite, self.plan.statistic_rows, fusion)
+        return np.concatenate(list(parts))
+
+    def run(self, fusion: Fusion, sink: Sink, width: int, dtype: np.dtype[Any]) -> Tally:
+        """Fuse all rows into the sink."""
+        tally = Tally.empty(len(self.readers))
+        if sink.positional:
+
+            def write(space: _Workspace, start: int, stop: int) -> Tally:
+                block, found = self._fuse(fusion, space, start, stop)
+                sink.write(start, block)
+                return found
+
+            for found in self._pass(write, self.plan.block_rows, fusion, width, dtype):
+                tally = tally.merge(found)
+            return tally
+
+        def produce(space: _Workspace, start: int, stop: int) -> tuple[int, Matrix, Tally]:
+            block, found = self._fuse(fusion, space, start, stop)
+            return start, block.copy(), found
+
+        for start, block, found in self._pass(produce, self.plan.block_rows, fusion, width, dtype):
+            sink.write(start, block)
+            tally = tally.merge(found)
+        return tally
+
+    def _pass(
+        self,
+        work: Callable[[_Workspace, int, int], Found],
+        step: int,
+        fusion: Fusion,
+        width: int = 0,
+        dtype: np.dtype[Any] | None = None,
+    ) -> Iterator[Found]:
+        """`work` over all rows, `step` at a time, on the plan's threads; results in row order."""
+        n = len(self.alignment)
+        spaces: SimpleQueue[_Workspace] = SimpleQueue()
+        for _ in range(self.plan.threads):
+            spaces.put(_Workspace(self, fusion, width, dtype))
+
+        def task(start: int) -> Found:
+            space = spaces.get()
+            try:
+                return work(space, start, min(start + step, n))
+            finally:
+                spaces.put(space)
+
+        for start, found in _ordered(task, range(0, n, step), self.plan.threads):
+            yield found
+            self.progress(min(step, n - start))
+
+    def _gather(
+        self, fusion: Fusion, space: _Workspace, start: int, stop: int
+    ) -> tuple[dict[int, Moments], Tally]:
+        tally = Tally.empty(len(self.readers))
+        gathered = {m: Moments.empty(fusion.schema.dims[m]) for m in fusion.unlearned}
+        for first in range(start, stop, self.plan.tile_rows):
+            last = min(first + self.plan.tile_rows, stop)
+            for m in gathered:
+                x = space.load(m, first, last)
+                tally.count_nonfinite(m, x, first, self.checked)
+                fusion.normalize(m, x)
+                gathered[m] = gathered[m].update(x)
+        return gathered, tally
+
+    def _finite(self, space: _Workspace, start: int, stop: int) -> NDArray[np.bool_]:
+        finite = np.ones(stop - start, bool)
+        for first in range(start, stop, self.plan.tile_rows):
+            last = min(first + self.plan.tile_rows, stop)
+            for m in range(len(self.readers)):
+                finite[first - start : last - start] &= np.isfinite(
+                    space.load(m, first, last)
+                ).all(axis=1)
+        return finite
+
+    def _fuse(
+        self, fusion: Fusion, space: _Workspace, start: int, stop: int
+    ) -> tuple[Matrix, Tally]:
+        tally = Tally.empty(len(self.readers))
+        out = space.out[: stop - start]
+        for first in range(start, stop, self.plan.tile_rows):
+            last = min(first + self.plan.tile_rows, stop)
+            blocks = []
+            for m in range(len(self.readers)):
+                x = space.load(m, first, last)
+                tally.count_nonfinite(m, x, first, self.checked)
+                tally.count_degenerate(m, fusion.normalize(m, x))
+                blocks.append(x)
+            tile = out[first - start : last - start]
+            # what leaves the output's range becomes infinite, and is counted right below
+            with np.errstate(over="ignore", invalid="ignore"):
+                fusion.fuse(blocks, tile)
+            tally.count_overflow(tile, self.checked)
+        return out, tally
+
+
+class _Workspace:
+    """One thread's arrays: a tile of every modality as stored and as computed with, a block out."""
+
+    def __init__(
+        self, engine: Engine, fusion: Fusion, width: int, dtype: np.dtype[Any] | None
+    ) -> None:
+        plan, dims = engine.plan, fusion.schema.dims
+        self._engine = engine
+        self._stored = [
+            np.empty((plan.tile_rows, dim), dtype_in)
+            for dim, dtype_in in zip(dims, engine.dtypes, strict=True)
+        ]
+        self._working: list[Block] = [
+            stored if stored.dtype == working else np.empty(stored.shape, working)
+            for stored, working in zip(self._stored, engine.working, strict=True)
+        ]
+        self.out = np.empty((min(plan.block_rows, plan.rows) if width else 0, width), dtype)
+
+    def load(self, m: int, start: int, stop: int) -> Block:
+        """Rows start…stop of modality `m`, in the precision of arithmetic."""
+        rows = self._engine.alignment.rows[m]
+        stored = self._stored[m][: stop - start]
+        self._engine.readers[m].read(
+            slice(start, stop) if rows is None else rows[start:stop], stored
+        )
+        working = self._working[m][: stop - start]
+        if working.dtype != stored.dtype:
+            working[:] = stored
+        return working
+
+
+def _ordered(
+    task: Callable[[int], Found], starts: Sequence[int], threads: int
+) -> Iterator[tuple[int, Found]]:
+    """`task` of every start, on threads, in order, with few results waiting."""
+    if threads == 1:
+        for start in starts:
+            yield start, task(start)
+        return
+    waiting: deque[tuple[int, Future[Found]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for start in starts:
+                waiting.append((start, pool.submit(task, start)))
+                if len(waiting) > 2 * threads:
+                    first, future = waiting.popleft()
+                    yield first, future.result()
+            while waiting:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        finally:
+            for _, future in waiting:
+                future.cancel()

@@ -1,0 +1,88 @@
+"""What happens to a batch: normalisations a modality, a weight, then the strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mmfuse.core.batch import Batch, Block
+from mmfuse.core.normalization import Normalization
+from mmfuse.core.schema import Schema
+from mmfuse.core.statistics import Moments
+from mmfuse.core.strategy import Learned, Strategy
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One normalisation of a chain, with what it learned; None until it has learned."""
+
+    name: str
+    normalization: Normalization
+    learned: Learned | None = None
+    degenerate_columns: int = 0
+
+    @classmethod
+    def of(cls, name: str, normalization: Normalization) -> Stage:
+        """A stage that knows whether it still has to learn."""
+        return cls(name, normalization, None if normalization.learns else {})
+
+    def learn(self, moments: Moments) -> Stage:
+        """The stage with what it learns of the moments of the block before it."""
+        return replace(
+            self,
+            learned=self.normalization.solve(moments),
+            degenerate_columns=self.normalization.degenerate_columns(moments),
+        )
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """A strategy with its normalisations; `learned` is None until everything is learned."""
+
+    schema: Schema
+    chains: tuple[tuple[Stage, ...], ...]
+    strategy: Strategy
+    learned: Learned | None = None
+
+    @property
+    def unlearned(self) -> tuple[int, ...]:
+        """The modalities in whose chain a stage still has to learn."""
+        return tuple(
+            m for m, chain in enumerate(self.chains) if any(s.learned is None for s in chain)
+        )
+
+    def learn(self, moments: Sequence[Moments | None]) -> Fusion:
+        """Give the first stage of every chain that waits for it its moments, then solve."""
+        chains = tuple(
+            chain if gathered is None else _learn_first(chain, gathered)
+            for chain, gathered in zip(self.chains, moments, strict=True)
+        )
+        fusion = replace(self, chains=chains)
+        return fusion if fusion.unlearned else replace(fusion, learned=self.strategy.solve(self.schema))
+
+    def normalize(self, m: int, x: Block) -> list[int]:
+        """Normalise rows of modality `m` in place, up to the first stage that has not learned.
+
+        Returns, for every stage, the rows that it left as they were.
+        """
+        left: list[int] = []
+        for stage in self.chains[m]:
+            if stage.learned is None:
+                return left
+            left.append(stage.normalization.degenerate_rows(x))
+            stage.normalization.normalize(x, stage.learned)
+        if (weight := self.schema.weights[m]) != 1:
+            np.multiply(x, x.dtype.type(weight), out=x)
+        return left
+
+    def fuse(self, blocks: Sequence[Block], out: Block) -> None:
+        """Fuse rows of normalised blocks into `out`."""
+        assert self.learned is not None
+        self.strategy.fuse(Batch(blocks, self.schema.weights), out, self.learned)
+
+
+def _learn_first(chain: tuple[Stage, ...], moments: Moments) -> tuple[Stage, ...]:
+    k = next(k for k, stage in enumerate(chain) if stage.learned is None)
+    return (*chain[:k], chain[k].learn(moments), *chain[k + 1 :])

@@ -1,0 +1,216 @@
+"""Row ids: exact, compact, and comparable by the million.
+
+An id is text or a 64-bit integer. Text is kept as UTF-8 bytes with offsets (Arrow's layout), so
+that one long id does not widen every row. Ids are matched through 64-bit keys that are sorted;
+a key of a text id is a hash, so equality of the text itself is always checked.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmfuse.core.randomness import mix
+
+Rows = NDArray[np.int64]
+
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+_INT64 = np.iinfo(np.int64)
+
+
+class Ids(ABC):
+    """A column of row ids; two ids are the same row exactly when their text is the same."""
+
+    kind: str
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def __getitem__(self, row: int) -> str:
+        """The id of one row, as text."""
+
+    @abstractmethod
+    def take(self, rows: Rows | slice) -> Self:
+        """The ids of `rows`, in that order."""
+
+    @abstractmethod
+    def keys(self, seed: int) -> NDArray[np.uint64]:
+        """One 64-bit key a row; equal ids have equal keys, whatever the seed."""
+
+    @abstractmethod
+    def same(self, rows: Rows, other: Self, other_rows: Rows) -> NDArray[np.bool_]:
+        """Whether the id at `rows[i]` equals the other's at `other_rows[i]`, for every i."""
+
+    @abstractmethod
+    def as_text(self) -> TextIds:
+        """The same ids as text."""
+
+    def __iter__(self) -> Iterator[str]:
+        return (self[row] for row in range(len(self)))
+
+    @property
+    def collides(self) -> bool:
+        """Whether two different ids may share a key, so that a match has to be verified."""
+        return True
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerIds(Ids):
+    """Ids that are 64-bit integers, shape `(n,)`."""
+
+    values: NDArray[np.int64]
+    kind = "integer"
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, row: int) -> str:
+        return str(int(self.values[row]))
+
+    def take(self, rows: Rows | slice) -> IntegerIds:
+        return IntegerIds(self.values[rows])
+
+    def keys(self, seed: int) -> NDArray[np.uint64]:
+        return self.values.view(np.uint64)
+
+    def same(self, rows: Rows, other: IntegerIds, other_rows: Rows) -> NDArray[np.bool_]:
+        return np.asarray(self.values[rows] == other.values[other_rows])
+
+    def as_text(self) -> TextIds:
+        return TextIds.of(map(str, self.values.tolist()))
+
+    @property
+    def collides(self) -> bool:
+        return False
+
+
+@dataclass(frozen=True, eq=False)
+class TextIds(Ids):
+    """Ids that are text: row `i` is `data[offsets[i]:offsets[i + 1]]` in UTF-8."""
+
+    data: NDArray[np.uint8]
+    offsets: NDArray[np.int64]
+    kind = "text"
+
+    @classmethod
+    def of(cls, ids: Iterable[str]) -> TextIds:
+        """From Python strings. Raises UnicodeEncodeError for text that is not Unicode."""
+        encoded = [text.encode() for text in ids]
+        offsets = np.zeros(len(encoded) + 1, np.int64)
+        np.cumsum([len(text) for text in encoded], out=offsets[1:])
+        return cls(np.frombuffer(b"".join(encoded), np.uint8), offsets)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, row: int) -> str:
+        return self.data[self.offsets[row] : self.offsets[row + 1]].tobytes().decode()
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Bytes of every id, shape `(n,)`."""
+        return np.diff(self.offsets)
+
+    def take(self, rows: Rows | slice) -> TextIds:
+        if isinstance(rows, slice) and (rows.step or 1) == 1:
+            start, stop, _ = rows.indices(len(self))
+            offsets = self.offsets[start : max(start, stop) + 1]
+            return TextIds(self.data[offsets[0] : offsets[-1]], offsets - offsets[0])
+        lengths = self.lengths[rows]
+        offsets = np.zeros(len(lengths) + 1, np.int64)
+        np.cumsum(lengths, out=offsets[1:])
+        # every byte's place in the source: its own place, moved by its id's displacement
+        shift = np.repeat(self.offsets[:-1][rows] - offsets[:-1], lengths)
+        shift += np.arange(offsets[-1])
+        return TextIds(self.data[shift], offsets)
+
+    def _word(self, starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.uint64]:
+        """The (up to) 8 bytes at `starts` as one integer each, zero beyond `lengths`."""
+        padded = self._padded
+        words = np.lib.stride_tricks.as_strided(
+            padded[:8].view(np.uint64), (len(padded) - 7,), (1,), writeable=False
+        )
+        missing = (8 * (8 - np.minimum(lengths, 8))).astype(np.uint64)
+        word: NDArray[np.uint64] = words[starts]
+        return (word << missing) >> missing
+
+    @property
+    def _padded(self) -> NDArray[np.uint8]:
+        padded = self.__dict__.get("_padded_data")
+        if padded is None:
+            padded = np.concatenate([self.data, np.zeros(8, np.uint8)])
+            object.__setattr__(self, "_padded_data", padded)
+        return padded
+
+    def keys(self, seed: int) -> NDArray[np.uint64]:
+        lengths = self.lengths
+        key = mix(lengths.astype(np.uint64) + np.uint64(seed) * _MULTIPLIER)
+        alive, done = np.arange(len(self)), 0
+        while len(alive := alive[lengths[alive] > done]):
+            word = self._word(self.offsets[alive] + done, lengths[alive] - done)
+            key[alive] = mix(key[alive] ^ word)
+            done += 8
+        return key
+
+    def same(self, rows: Rows, other: TextIds, other_rows: Rows) -> NDArray[np.bool_]:
+        lengths = self.lengths[rows]
+        equal = lengths == other.lengths[other_rows]
+        alive, done = np.arange(len(rows)), 0
+        while len(alive := alive[equal[alive] & (lengths[alive] > done)]):
+            left = lengths[alive] - done
+            equal[alive] = self._word(self.offsets[rows[alive]] + done, left) == other._word(
+                other.offsets[other_rows[alive]] + done, left
+            )
+            done += 8
+        return equal
+
+    def as_text(self) -> TextIds:
+        return self
+
+
+def plain_integers(ids: TextIds) -> Ids:
+    """Ids of a format that has only text: integers if every one is a plain decimal int64.
+
+    `1`, `-5` and `0` are plain; `001`, `+1`, `1e5` and ` 1` are not, and one such id keeps the
+    whole column text. Nothing is lost either way: a plain integer's text is its decimal form.
+    """
+    lengths = ids.lengths
+    if not len(ids) or lengths.max() > 20 or not _looks_plain(ids, lengths):
+        return ids
+    if lengths.max() <= 18:
+        return IntegerIds(_parse(ids, lengths))
+    exact = [int(text) for text in ids]  # 19 digits may be more than 64 bits hold
+    if min(exact) < _INT64.min or max(exact) > _INT64.max:
+        return ids
+    return IntegerIds(np.array(exact, np.int64))
+
+
+def _looks_plain(ids: TextIds, lengths: NDArray[np.int64]) -> bool:
+    """Digits only after an optional minus, no leading zero, no `-0`."""
+    if not lengths.min():
+        return False
+    starts = ids.offsets[:-1]
+    negative = ids.data[starts] == ord("-")
+    if (lengths <= negative).any():
+        return False
+    digit = (ids.data >= ord("0")) & (ids.data <= ord("9"))
+    digit[starts[negative]] = True
+    leading_zero = ids.data[starts + negative] == ord("0")
+    return bool(digit.all() and not (leading_zero & ((lengths > 1) | negative)).any())
+
+
+def _parse(ids: TextIds, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Decimal text of at most 18 digits to integers, one digit place at a time."""
+    starts = ids.offsets[:-1]
+    negative = ids.data[starts] == ord("-")
+    values = np.zeros(len(ids), np.int64)
+    for place in range(int(lengths.max())):
+        alive = np.flatnonzero((lengths > place) & ((place > 0) | ~negative))
+        values[alive] = values[alive] * 10 + (ids.data[starts[alive] + place] - np.uint8(48))
+    return np.where(negative, -values, values)

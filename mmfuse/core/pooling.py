@@ -1,0 +1,58 @@
+"""Element by element over modalities of one width: the base of sum, mean, max, min, product."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import numpy as np
+
+from mmfuse.core.batch import Batch, Block
+from mmfuse.core.options import Param
+from mmfuse.core.schema import Schema
+from mmfuse.core.strategy import Learned, Strategy, numbered
+from mmfuse.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Pooling(Strategy):
+    """Reduce the modalities' blocks by one operation; a row uses the modalities it has."""
+
+    operation: ClassVar[np.ufunc]
+    neutral: ClassVar[float]  # what an absent modality stands for
+
+    pad: Annotated[
+        bool, Param("Pad narrower modalities with zeros on the right to the widest one.")
+    ] = False
+
+    def columns(self, schema: Schema) -> Sequence[str]:
+        widths = set(schema.dims)
+        if len(widths) > 1 and not self.pad:
+            name = type(self).__name__.lower()
+            told = ", ".join(f"{m.name} {m.dim:,}" for m in schema.modalities)
+            raise UsageError(
+                f"{name} needs modalities of one width: {told}",
+                hint="bring them to a common width first (by PCA or a random projection), pad "
+                "with zeros (--pad), or fuse by concat, outer, sketch or random-lowrank",
+            )
+        return numbered(type(self).__name__.lower(), max(widths))
+
+    def fuse(self, batch: Batch, out: Block, learned: Learned) -> None:
+        out[:] = self.neutral
+        for m, block in enumerate(batch.blocks):
+            width = block.shape[1]
+            if batch.present is None:
+                rows: Block = block
+            else:
+                rows = np.where(batch.present[:, m, None], block, self.neutral)
+            self.operation(out[:, :width], rows, out=out[:, :width], casting="same_kind")
+            if width < out.shape[1]:
+                self._pad(out[:, width:], batch, m)
+
+    def _pad(self, out: Block, batch: Batch, m: int) -> None:
+        """What the zeros that pad modality `m` do to the columns beyond its width."""
+        zeros = np.zeros((len(out), 1), out.dtype)
+        if batch.present is not None:
+            zeros[~batch.present[:, m]] = self.neutral
+        self.operation(out, zeros, out=out)

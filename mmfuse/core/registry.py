@@ -1,0 +1,109 @@
+"""What is there to use, found by looking: strategies, normalisations, formats.
+
+A module's name is the name of what it holds (`random_lowrank.py` is `random-lowrank`), so one
+new file is all it takes. Other packages add theirs by entry points of the groups
+`mmfuse.strategies`, `mmfuse.normalizations` and `mmfuse.formats`, each naming a module.
+Names are listed, and first sentences read, without importing a module.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import functools
+import importlib
+import importlib.metadata
+import importlib.util
+import inspect
+import pkgutil
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING, TypeVar
+
+from mmfuse.errors import UsageError
+
+if TYPE_CHECKING:
+    from mmfuse.core.normalization import Normalization
+    from mmfuse.core.strategy import Strategy
+
+Base = TypeVar("Base")
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The modules of one kind; `kind` is its package below mmfuse and its entry point group."""
+
+    kind: str
+    singular: str
+
+    @functools.cached_property
+    def modules(self) -> dict[str, str]:
+        """Every name with its module's import path, sorted by name."""
+        package = f"mmfuse.{self.kind}"
+        folder = importlib.util.find_spec(package)
+        assert folder is not None
+        found = {
+            module.name.replace("_", "-"): f"{package}.{module.name}"
+            for module in pkgutil.iter_modules(folder.submodule_search_locations)
+        }
+        for point in importlib.metadata.entry_points(group=f"mmfuse.{self.kind}"):
+            found.setdefault(point.name, point.value)
+        return dict(sorted(found.items()))
+
+    def module(self, name: str) -> ModuleType:
+        """Import by name. Raises UsageError for an unknown one, with the nearest name."""
+        if name not in self.modules:
+            near = difflib.get_close_matches(name, self.modules, n=1)
+            known = ", ".join(self.modules)
+            raise UsageError(
+                f"no {self.singular} {name!r}",
+                hint=f"did you mean {near[0]!r}?" if near else f"there are {known}",
+            )
+        return importlib.import_module(self.modules[name])
+
+    def summary(self, name: str) -> str:
+        """The first sentence of its manual, read from the source text of its module."""
+        spec = importlib.util.find_spec(self.modules[name])
+        assert spec is not None
+        assert spec.origin is not None
+        with open(spec.origin, encoding="utf-8") as source:
+            tree = ast.parse(source.read())
+        classes = (node for node in tree.body if isinstance(node, ast.ClassDef))
+        return first_sentence(next((ast.get_docstring(node) for node in classes), None) or "")
+
+
+def first_sentence(text: str) -> str:
+    """A manual's first paragraph up to its full stop, on one line."""
+    paragraph = " ".join(text.split("\n\n")[0].split())
+    return paragraph if paragraph.endswith(".") else paragraph + "."
+
+
+STRATEGIES = Registry("strategies", "strategy")
+NORMALIZATIONS = Registry("normalizations", "normalization")
+FORMATS = Registry("formats", "format")
+
+
+def strategy_class(name: str) -> type[Strategy]:
+    """The strategy of that name. Raises UsageError for an unknown one."""
+    from mmfuse.core.strategy import Strategy
+
+    return _only_class(STRATEGIES.module(name), Strategy)  # type: ignore[type-abstract]
+
+
+def normalization(name: str) -> Normalization:
+    """The normalisation of that name. Raises UsageError for an unknown one."""
+    from mmfuse.core.normalization import Normalization
+
+    return _only_class(NORMALIZATIONS.module(name), Normalization)()  # type: ignore[type-abstract]
+
+
+def _only_class(module: ModuleType, base: type[Base]) -> type[Base]:
+    """The class of a module that is its strategy or normalisation."""
+    own = [
+        value
+        for value in vars(module).values()
+        if inspect.isclass(value) and issubclass(value, base) and value.__module__ == module.__name__
+    ]
+    if len(own) != 1:
+        raise TypeError(f"{module.__name__} must define just one {base.__name__}, not {len(own)}")
+    return own[0]

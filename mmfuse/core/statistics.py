@@ -1,0 +1,81 @@
+"""What can be gathered of data in one pass, in pieces that merge.
+
+A statistic is immutable: `update` and `merge` return a new one, and an empty one changes nothing.
+Sums are float64. Because pieces merge, one pass serves streaming, threads and machines alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Column = NDArray[np.float64]
+
+
+class Statistic(Protocol):
+    """Gathers something of blocks of rows."""
+
+    def update(self, block: NDArray[np.floating[Any]]) -> Self:
+        """This and the rows of `block`, shape `(k, d)`."""
+
+    def merge(self, other: Self) -> Self:
+        """This and what another gathered."""
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Count, mean, squared deviations and extent of every column, each of shape `(d,)`.
+
+    Merged by Chan, Golub & LeVeque (1979), Updating formulae and a pairwise algorithm for
+    computing sample variances. Values that are not finite do not count.
+    """
+
+    count: Column
+    mean: Column
+    deviations: Column  # Σ (x − mean)²
+    minimum: Column
+    maximum: Column
+
+    @classmethod
+    def empty(cls, dim: int) -> Moments:
+        """Nothing gathered yet, of `dim` columns."""
+        zeros = np.zeros(dim)
+        return cls(zeros, zeros, zeros, np.full(dim, np.inf), np.full(dim, -np.inf))
+
+    @property
+    def sd(self) -> Column:
+        """Standard deviation (ddof=0); exactly 0 where a column holds one value only."""
+        spread = self.maximum > self.minimum
+        return np.where(spread, np.sqrt(self.deviations / np.maximum(self.count, 1)), 0.0)
+
+    def update(self, block: NDArray[np.floating[Any]]) -> Moments:
+        x = block.astype(np.float64)
+        finite = np.isfinite(x)
+        if finite.all():
+            count = np.full(x.shape[1], float(len(x)))
+            mean = x.mean(axis=0) if len(x) else np.zeros(x.shape[1])
+            low, high = x.min(axis=0, initial=np.inf), x.max(axis=0, initial=-np.inf)
+            x -= mean
+        else:
+            count = finite.sum(axis=0, dtype=np.float64)
+            mean = np.where(finite, x, 0).sum(axis=0) / np.maximum(count, 1)
+            low = np.where(finite, x, np.inf).min(axis=0)
+            high = np.where(finite, x, -np.inf).max(axis=0)
+            x = np.where(finite, x - mean, 0)
+        return self.merge(Moments(count, mean, np.einsum("ij,ij->j", x, x), low, high))
+
+    def merge(self, other: Moments) -> Moments:
+        count = self.count + other.count
+        share = other.count / np.maximum(count, 1)
+        delta = other.mean - self.mean
+        return Moments(
+            count,
+            # two means that agree stay what they are, to the bit
+            np.where(self.count == 0, other.mean, self.mean + delta * share),
+            self.deviations + other.deviations + delta**2 * self.count * share,
+            np.minimum(self.minimum, other.minimum),
+            np.maximum(self.maximum, other.maximum),
+        )

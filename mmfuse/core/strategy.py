@@ -1,0 +1,65 @@
+"""What a fusion strategy is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmfuse.core.batch import Batch, Block
+from mmfuse.core.options import check_options
+from mmfuse.core.schema import Schema
+
+Learned = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Strategy(ABC):
+    """Turns a batch of aligned rows into rows of the output; row by row, so in any order.
+
+    A subclass is a frozen dataclass in a module of its own below `mmfuse/strategies`. The
+    module's name is the strategy's name, its fields are its options (`Annotated[type, Param]`),
+    and its docstring is its manual: the first sentence says what it computes, the last paragraph
+    gives the source.
+    """
+
+    panel: ClassVar[str] = "Feature-level fusion"
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+    @abstractmethod
+    def columns(self, schema: Schema) -> Sequence[str]:
+        """The names of the output columns.
+
+        Raises a MmfuseError where the strategy cannot fuse these modalities; called before a
+        feature is read.
+        """
+
+    def slices(self, schema: Schema) -> Mapping[str, tuple[int, int]]:
+        """The output columns `[start, stop)` that are a modality's own; none by default."""
+        return {}
+
+    def solve(self, schema: Schema) -> Learned:
+        """Named arrays that `fuse` takes; none by default."""
+        return {}
+
+    @abstractmethod
+    def fuse(self, batch: Batch, out: Block, learned: Learned) -> None:
+        """Write the fused rows into `out`, shape `(len(batch), len(columns))`; pure otherwise."""
+
+
+def stack_columns(schema: Schema) -> list[str]:
+    """`MODALITY_NAME` for every column of every modality."""
+    return [f"{m.name}_{column}" for m in schema.modalities for column in m.columns]
+
+
+def numbered(prefix: str, count: int) -> list[str]:
+    """`prefix_0` … `prefix_{count - 1}`."""
+    return [f"{prefix}_{j}" for j in range(count)]
+
+

@@ -1,0 +1,73 @@
+"""What a pass over the rows noticed: values that are not finite, rows left alone, overflow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmfuse.core.batch import Block
+from mmfuse.core.source import Matrix
+
+_EXAMPLES = 3
+
+
+@dataclass
+class Tally:
+    """Counts of one pass, or of a part of it.
+
+    nonfinite: values a modality that are NaN or infinite; nonfinite_rows: the first such rows.
+    degenerate: rows a modality that each stage of its chain left as they were.
+    overflow: values of the output that are not finite.
+    """
+
+    nonfinite: list[int]
+    nonfinite_rows: list[list[int]]
+    degenerate: list[list[int]]
+    overflow: int = 0
+
+    @classmethod
+    def empty(cls, modalities: int) -> Tally:
+        """Nothing noticed yet."""
+        return cls([0] * modalities, [[] for _ in range(modalities)], [[] for _ in range(modalities)])
+
+    def merge(self, other: Tally) -> Tally:
+        """This and what was noticed in later rows."""
+        return Tally(
+            [a + b for a, b in zip(self.nonfinite, other.nonfinite, strict=True)],
+            [
+                (a + b)[:_EXAMPLES]
+                for a, b in zip(self.nonfinite_rows, other.nonfinite_rows, strict=True)
+            ],
+            [_add(a, b) for a, b in zip(self.degenerate, other.degenerate, strict=True)],
+            self.overflow + other.overflow,
+        )
+
+    def count_nonfinite(self, m: int, x: Block, start: int, checked: bool) -> None:
+        """Note the values of modality `m` that are not finite; `x` begins at output row `start`."""
+        if checked and not all_finite(x):
+            finite = np.isfinite(x)
+            rows = np.flatnonzero(~finite.all(axis=1))[:_EXAMPLES] + start
+            self.nonfinite[m] += int(finite.size - np.count_nonzero(finite))
+            self.nonfinite_rows[m] = (self.nonfinite_rows[m] + rows.tolist())[:_EXAMPLES]
+
+    def count_degenerate(self, m: int, left: list[int]) -> None:
+        """Note the rows that the stages of modality `m` left as they were."""
+        self.degenerate[m] = _add(self.degenerate[m], left)
+
+    def count_overflow(self, out: Matrix, checked: bool) -> None:
+        """Note output values that are not finite."""
+        if checked and not all_finite(out):
+            self.overflow += int(out.size - np.count_nonzero(np.isfinite(out)))
+
+
+def all_finite(x: Matrix) -> bool:
+    """Whether every value is finite; exact, and quick where it is so."""
+    # a sum of finite values may overflow, but a sum is never finite where a value is not
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(x.sum()) or np.isfinite(x).all())
+
+
+def _add(a: Sequence[int], b: Sequence[int]) -> list[int]:
+    return [x + y for x, y in zip(a, b, strict=True)] if a and b else list(a or b)

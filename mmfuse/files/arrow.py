@@ -1,0 +1,171 @@
+"""Arrow columns as ids and as matrices; what Parquet, CSV and tables in memory share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmfuse.core.ids import Ids, IntegerIds, TextIds
+from mmfuse.core.source import Matrix, Source
+from mmfuse.errors import AlignmentError, InputError
+from mmfuse.files.checks import checked_text, told_rows
+from mmfuse.files.columns import Choice, Kind
+from mmfuse.files.inputs import InputFile, reading
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(kw_only=True)
+class ArrowSource(Source):
+    """A modality in a table that gives record batches of the columns asked for."""
+
+    choice: Choice
+    scan: Callable[[list[str]], Iterable[pa.RecordBatch]]
+    file: InputFile | None = None
+
+    def blocks(self) -> Iterator[Matrix]:
+        with reading(self.label):
+            start = 0
+            for batch in self.scan(list(self.choice.features or [self.choice.vector or ""])):
+                if not batch.num_rows:
+                    continue
+                if self.choice.vector is not None:
+                    yield vectors(batch.column(0), start, len(self.columns))
+                else:
+                    yield _wide(batch, self.dtype)
+                start += batch.num_rows
+            if self.file is not None:
+                self.file.verify()
+
+
+def kinds(schema: pa.Schema) -> dict[str, Kind]:
+    """Every column's kind. Raises InputError for two columns of one name, or names not UTF-8."""
+    found: dict[str, Kind] = {}
+    for field in schema:
+        if field.name in found:
+            raise InputError(f"two columns are named {field.name!r}")
+        found[field.name] = _kind(field.type)
+    return found
+
+
+def _kind(kind: pa.DataType) -> Kind:
+    import pyarrow as pa
+
+    if isinstance(kind, pa.BaseExtensionType):
+        kind = kind.storage_type
+    types = pa.types
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        return "vector" if _kind(kind.value_type) == "number" else "other"
+    numeric = types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)
+    return "number" if numeric else "other"
+
+
+def feature_dtype(schema: pa.Schema, choice: Choice, may_lack: Mapping[str, bool]) -> np.dtype[Any]:
+    """The dtype that holds the chosen columns; a lacking value of an integer column needs NaN."""
+    names = choice.features or (choice.vector,)
+    fields = [schema.field(name) for name in names]
+    return np.result_type(*(_numpy_dtype(f.type, may_lack.get(f.name, False)) for f in fields))
+
+
+def _numpy_dtype(kind: pa.DataType, may_lack: bool) -> np.dtype[Any]:
+    import pyarrow as pa
+
+    if isinstance(kind, pa.BaseExtensionType):
+        kind = kind.storage_type
+    if hasattr(kind, "value_type"):
+        kind = kind.value_type
+    if pa.types.is_boolean(kind):
+        return np.dtype(np.float64) if may_lack else np.dtype(np.uint8)
+    dtype = np.dtype(kind.to_pandas_dtype())
+    return np.result_type(dtype, np.float32) if may_lack and dtype.kind in "iu" else dtype
+
+
+def _wide(batch: pa.RecordBatch, dtype: np.dtype[Any]) -> Matrix:
+    block = np.empty((batch.num_rows, batch.num_columns), dtype, order="F")
+    for j, column in enumerate(batch.columns):
+        block[:, j] = _numbers(column)
+    return block
+
+
+def _numbers(column: pa.Array) -> NDArray[Any]:
+    """A numeric column as NumPy, nulls as NaN."""
+    import pyarrow as pa
+
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.uint8())
+    return np.asarray(column.to_numpy(zero_copy_only=False))
+
+
+def vectors(column: pa.Array, start: int, dim: int | None) -> Matrix:
+    """A column of vectors as a matrix `(n, d)`; its first row is row `start` of the source.
+
+    Raises InputError: a vector is null, or its length is not `dim` (that of the first, if None).
+    """
+    import pyarrow as pa
+
+    if isinstance(column, pa.ExtensionArray):
+        column = column.storage
+    if column.null_count:
+        row = int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
+        raise InputError(f"{column.null_count:,} vectors are null; the first in row {start + row + 1:,}")
+    if pa.types.is_fixed_size_list(column.type):
+        dim = column.type.list_size
+    else:
+        lengths = np.diff(column.offsets.to_numpy())
+        dim = int(lengths[0]) if dim is None else dim
+        if (lengths != dim).any():
+            row = int(np.flatnonzero(lengths != dim)[0])
+            raise InputError(
+                f"row {start + row + 1:,} has {lengths[row]:,} values where the first has {dim:,}"
+            )
+    return _numbers(column.flatten()).reshape(len(column), dim)
+
+
+def ids_of(chunks: Iterable[pa.Array], name: str) -> Ids:
+    """A column of ids. Raises AlignmentError for nulls, floats, empty text and other types."""
+    import pyarrow as pa
+
+    column = pa.chunked_array(list(chunks))
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if column.null_count:
+        raise AlignmentError(
+            f"{column.null_count:,} ids of column {name!r} are null; "
+            f"rows {told_rows(column.is_null().to_numpy())}"
+        )
+    if pa.types.is_integer(column.type):
+        return _integers(column)
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        if not pa.types.is_string_view(column.type):
+            raise AlignmentError(
+                f"ids of column {name!r} are {column.type}; ids are text or integers",
+                hint="floats come of integers beside a missing value: write them as text or int64"
+                if pa.types.is_floating(column.type)
+                else None,
+            )
+    return checked_text(_text(column), f"column {name!r}")
+
+
+def _integers(column: pa.ChunkedArray) -> Ids:
+    values = column.to_numpy()
+    if values.dtype == np.uint64 and len(values) and values.max() > np.iinfo(np.int64).max:
+        return TextIds.of(map(str, values.tolist()))
+    return IntegerIds(values.astype(np.int64))
+
+
+def _text(column: pa.ChunkedArray) -> TextIds:
+    import pyarrow as pa
+
+    array = column.cast(pa.large_string()).combine_chunks()
+    if isinstance(array, pa.ChunkedArray):  # of no chunk at all
+        return TextIds.of([])
+    array.validate(full=True)
+    _, offsets, data = array.buffers()
+    ends = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
+    text = np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8)
+    return TextIds(text[ends[0] : ends[-1]], ends - ends[0])

@@ -1,0 +1,126 @@
+"""Which columns of a table are the ids and which are features: the rules, apart from any file."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from mmfuse.errors import InputError
+
+Kind = Literal["number", "vector", "other"]
+
+ID_NAMES = (
+    "id", "_id", "ids", "key", "uuid", "sample_id", "item_id", "image_id", "custom_id",
+    "filename", "filenames", "file_name", "image_path", "path", "url",
+)  # fmt: skip
+VECTOR_NAMES = ("embedding", "embeddings", "emb", "vector", "vectors", "features", "feature")
+_NEVER_FEATURES = {
+    *ID_NAMES, "index", "label", "labels", "target", "y", "split", "fold", "unnamed: 0", "",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The columns taken of a table.
+
+    ids: the id column, if any. vector: the vector column; None: `features` are columns each.
+    notes: what was left out, for people.
+    """
+
+    ids: str | None
+    vector: str | None
+    features: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def choose(
+    kinds: Mapping[str, Kind],
+    *,
+    id_column: str | None,
+    wanted: Sequence[str],
+    present: Sequence[str] = (),
+) -> Choice:
+    """Decide on the columns of a table.
+
+    kinds: every column's kind. id_column: named by the user. wanted: the user's feature columns,
+    names or globs. present: columns that say whether a row had a modality, written by mmfuse.
+
+    Raises InputError: a named column is not there or not numeric; no numeric column is left.
+    """
+    ids = _id_column(kinds, id_column)
+    if wanted:
+        names = _expand(kinds, wanted)
+        vectors = [name for name in names if kinds[name] == "vector"]
+        if len(names) == 1 and vectors:
+            return Choice(ids, names[0], ())
+        bad = next((name for name in names if kinds[name] != "number"), None)
+        if bad is not None:
+            raise InputError(f"column {bad!r} is not one of numbers")
+        return Choice(ids, None, tuple(names))
+    if (vector := _vector_column(kinds, ids)) is not None:
+        return Choice(ids, vector, (), _left_out(kinds, {ids, vector, *present}))
+    features = tuple(
+        name
+        for name, kind in kinds.items()
+        if kind == "number" and name != ids and name.lower() not in _NEVER_FEATURES
+        and name not in present
+    )
+    if not features:
+        raise InputError(
+            "no numeric column to take as a feature",
+            hint="name the feature columns with --column NAME=COLUMN",
+        )
+    return Choice(ids, None, features, _left_out(kinds, {ids, *features, *present}))
+
+
+def _id_column(kinds: Mapping[str, Kind], named: str | None) -> str | None:
+    if named is not None:
+        _require(kinds, named)
+        return named
+    return next((name for name in ID_NAMES if kinds.get(name, "vector") != "vector"), None)
+
+
+def _vector_column(kinds: Mapping[str, Kind], ids: str | None) -> str | None:
+    vectors = [name for name, kind in kinds.items() if kind == "vector" and name != ids]
+    if len(vectors) <= 1:
+        return vectors[0] if vectors else None
+    named = next((name for name in VECTOR_NAMES if name in vectors), None)
+    if named is None:
+        raise InputError(
+            "several vector columns: " + ", ".join(map(repr, vectors)),
+            hint="choose one with --column NAME=COLUMN",
+        )
+    return named
+
+
+def _expand(kinds: Mapping[str, Kind], wanted: Sequence[str]) -> list[str]:
+    """Names and globs to column names, each once, in the order asked for."""
+    names: dict[str, None] = {}
+    for pattern in wanted:
+        matches = [pattern] if pattern in kinds else fnmatch.filter(kinds, pattern)
+        if not matches:
+            _require(kinds, pattern)
+        names.update(dict.fromkeys(matches))
+    return list(names)
+
+
+def _require(kinds: Mapping[str, Kind], name: str) -> None:
+    if name not in kinds:
+        near = difflib.get_close_matches(name, kinds, n=1)
+        raise InputError(
+            f"no column {name!r}",
+            hint=f"did you mean {near[0]!r}?" if near else f"it has {_listed(list(kinds))}",
+        )
+
+
+def _left_out(kinds: Mapping[str, Kind], taken: set[str | None]) -> tuple[str, ...]:
+    left = [name for name in kinds if name not in taken]
+    return (f"left out: {_listed(left)}",) if left else ()
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f", … ({len(names):,} in all)" if len(names) > 5 else ""
+    return ", ".join(map(repr, names[:5])) + more

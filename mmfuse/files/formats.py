@@ -1,0 +1,104 @@
+"""What a format module offers, and which format a file has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol, cast
+
+import numpy as np
+
+from mmfuse.core.ids import Ids
+from mmfuse.core.registry import FORMATS
+from mmfuse.core.source import Sink, Source
+from mmfuse.errors import UsageError
+from mmfuse.files.inputs import InputFile
+from mmfuse.files.paths import suffix
+
+Layout = Literal["vector", "wide"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How one input is to be read.
+
+    id_column: the user's id column. columns: the user's feature columns, names or globs.
+    outside_ids: ids come from elsewhere, so that the file's own are not looked at.
+    """
+
+    id_column: str | None = None
+    columns: tuple[str, ...] = ()
+    outside_ids: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """What is known of the output before its rows: everything but the numbers.
+
+    columns: names of the features. metadata: the record that `inspect` prints, as JSON text.
+    """
+
+    ids: Ids
+    columns: Sequence[str]
+    dtype: np.dtype[Any]
+    layout: Layout
+    metadata: str
+    compression: str | None = None
+
+
+class FileSink(Sink, Protocol):
+    """A sink that ends in a file."""
+
+    def close(self) -> None:
+        """Write what comes after the rows."""
+
+
+class Format(Protocol):
+    """A module below `mmfuse/formats`; its name is the format's name.
+
+    suffixes: what files of the format end with. layouts: what the writer offers, default first.
+    """
+
+    suffixes: ClassVar[Sequence[str]]
+    layouts: ClassVar[Sequence[Layout]]
+
+    def open(self, file: InputFile, name: str, how: Reading) -> Source:
+        """One modality in a file. Raises InputError or AlignmentError."""
+
+    def read_ids(self, file: InputFile, column: str | None) -> Ids:
+        """Only the ids of a file, or of one of its columns."""
+
+    def sink(self, fd: int, table: Table) -> FileSink:
+        """A writer of `table` into an open file."""
+
+    def companions(self, path: str, table: Table) -> Mapping[str, bytes]:
+        """Files that belong to an output at `path`, with their content."""
+
+    def metadata(self, file: InputFile) -> str | None:
+        """The record that mmfuse wrote into a file, if there is one."""
+
+
+def by_name(name: str) -> Format:
+    """The format of that name. Raises UsageError for an unknown one."""
+    return cast(Format, FORMATS.module(name))
+
+
+def by_suffix(path: str) -> Format | None:
+    """The format of a file by its suffix, or None."""
+    wanted = suffix(path)
+    modules = (by_name(name) for name in FORMATS.modules)
+    return next((module for module in modules if wanted in module.suffixes), None)
+
+
+def known_format(path: str, named: str | None, option: str) -> Format:
+    """The format of a file by its name or its suffix. Raises UsageError where neither tells."""
+    if named is not None:
+        return by_name(named)
+    found = by_suffix(path)
+    if found is None:
+        told = suffix(path) or "no suffix"
+        raise UsageError(
+            f"cannot tell the format of {path!r} ({told})",
+            hint=f"name it with {option}: " + ", ".join(FORMATS.modules),
+        )
+    return found

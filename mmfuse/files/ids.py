@@ -1,0 +1,101 @@
+"""Row ids that stand in a file of their own: a sidecar, or a file named by the user."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmfuse.core.ids import Ids, IntegerIds, TextIds, plain_integers
+from mmfuse.errors import AlignmentError, InputError
+from mmfuse.files import formats
+from mmfuse.files.checks import checked_text
+from mmfuse.files.inputs import InputFile, open_input, reading
+from mmfuse.files.paths import stem, suffix
+
+_SIDECARS = (
+    "{}.ids.txt", "{}.ids.npy", "{}.ids.json", "{}.ids.csv",
+    "{}_ids.txt", "{}_ids.npy", "{}_ids.json", "{}_ids.csv",
+    "{}_inds.npy", "{}_index.parquet",
+)  # fmt: skip
+
+
+def sidecar(path: str) -> str | None:
+    """The file of ids that lies beside a file without ids, or None."""
+    folder = os.path.dirname(path)
+    names = (os.path.join(folder, form.format(stem(path))) for form in _SIDECARS)
+    return next((name for name in names if os.path.isfile(name)), None)
+
+
+def read_ids(path: str, column: str | None, label: str) -> tuple[Ids, InputFile]:
+    """The ids in a file: text one a line, npy, a JSON list, or a column of a table.
+
+    Raises InputError or AlignmentError, naming `label`.
+    """
+    file = open_input(path, f"{label} (ids {os.path.basename(path)})")
+    with reading(file.label):
+        if suffix(path) == ".json":
+            ids = _from_json(file)
+        elif (table := formats.by_suffix(path)) is not None:
+            ids = table.read_ids(file, column)
+        else:
+            ids = _from_lines(file)
+    return ids, file
+
+
+def split_column(spec: str) -> tuple[str, str | None]:
+    """`FILE:COLUMN` as (FILE, COLUMN); a file whose own name has a colon is taken as it is."""
+    path, colon, column = spec.rpartition(":")
+    if not colon or os.path.exists(spec):
+        return spec, None
+    return path, column
+
+
+def _from_lines(file: InputFile) -> Ids:
+    with open(file.path, "rb") as stream:
+        data = stream.read().removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
+    data.decode()  # whoever reads an id later may rely on UTF-8
+    body = np.frombuffer(data if data.endswith(b"\n") else data + b"\n", np.uint8)
+    ends = np.flatnonzero(body == ord("\n"))
+    # without its newlines, line i is moved back by i
+    offsets = np.concatenate([[0], ends - np.arange(len(ends))])
+    ids = TextIds(body[body != ord("\n")], offsets.astype(np.int64))
+    return plain_integers(checked_text(ids, "the file"))
+
+
+def ids_of_array(array: NDArray[Any]) -> Ids:
+    """Ids in a one-dimensional array. Raises AlignmentError unless they are integers or text."""
+    if array.dtype.kind in "iu":
+        if array.dtype == np.uint64 and len(array) and array.max() > np.iinfo(np.int64).max:
+            return TextIds.of(map(str, array.tolist()))
+        return IntegerIds(array.astype(np.int64))
+    if array.dtype.kind in "UT":
+        return checked_text(TextIds.of(array.tolist()), "the array")
+    if array.dtype.kind == "S":
+        return checked_text(TextIds.of(text.decode() for text in array.tolist()), "the array")
+    if array.dtype.kind == "O":
+        return _of_objects(array.tolist())
+    raise AlignmentError(f"ids are {array.dtype}; ids are text or integers")
+
+
+def _from_json(file: InputFile) -> Ids:
+    with open(file.path, encoding="utf-8") as stream:
+        values = json.load(stream)
+    if not isinstance(values, list):
+        raise InputError("not a JSON list of ids")
+    return _of_objects(values)
+
+
+def _of_objects(values: list[object]) -> Ids:
+    if all(type(value) is str for value in values):
+        return checked_text(TextIds.of(str(value) for value in values), "the list")
+    if all(type(value) is int for value in values):
+        return plain_integers(TextIds.of(map(str, values)))
+    kinds = [type(value) for value in values]
+    odd = next((k for k, kind in enumerate(kinds) if kind not in (str, int)), kinds.index(str) if str in kinds else 0)
+    raise AlignmentError(
+        f"ids must be all text or all integers; number {odd + 1:,} is {values[odd]!r}"
+    )

@@ -1,0 +1,130 @@
+"""Input files before their format is known: is it there, what is it, did it stay the same."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO
+
+from mmfuse.errors import InputError, MmfuseError, ResourceError
+
+_LOOKS = (
+    (b"\x93NUMPY", "an npy file"),
+    (b"PAR1", "a Parquet file"),
+    (b"ARROW1", "an Arrow file"),
+    (b"PK\x03\x04", "a zip archive, as npz files are"),
+    (b"\x1f\x8b", "gzip data"),
+    (b"\x28\xb5\x2f\xfd", "zstd data"),
+    (b"\x80", "a pickle; mmfuse never unpickles"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"version https://git-lfs", "a git-lfs pointer: the data were not pulled (git lfs pull)"),
+    (b"\xff\xfe", "UTF-16 text"),
+    (b"\xfe\xff", "UTF-16 text"),
+)
+
+
+def looks_like(head: bytes) -> str:
+    """What the first bytes of a file say it is, for people."""
+    for magic, name in _LOOKS:
+        if head.startswith(magic):
+            return name
+    text = head.lstrip().lower()
+    if text.startswith((b"<!doctype", b"<html")):
+        return "an HTML page"
+    if b"\0" not in head and head.isascii():
+        return "plain text"
+    return "something else"
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file that is there, can be read and holds something.
+
+    path: where it is read from. label: how messages name it. head: its first bytes.
+    """
+
+    path: str
+    label: str
+    head: bytes
+    _state: tuple[int, ...]
+    _held: IO[bytes] | None = None  # keeps a spooled stream's file alive
+
+    @property
+    def size(self) -> int:
+        """Bytes in the file."""
+        return self._state[2]
+
+    def verify(self) -> None:
+        """Raise InputError if the file is not what it was when it was opened."""
+        try:
+            same = _state(os.stat(self.path)) == self._state
+        except OSError:
+            same = False
+        if not same:
+            raise InputError("the file changed while it was read", where=self.label)
+
+
+def open_input(path: str, label: str) -> InputFile:
+    """Look at a file; `-` and pipes are first copied to an unnamed temporary file.
+
+    Raises InputError: missing, a folder, a device, not allowed, empty.
+    """
+    with reading(label):
+        if path == "-":
+            return _spooled(sys.stdin.buffer, label)
+        mode = os.stat(path).st_mode
+        if stat.S_ISDIR(mode):
+            raise InputError("this is a folder, not a file", where=label)
+        if stat.S_ISFIFO(mode):
+            with open(path, "rb") as stream:
+                return _spooled(stream, label)
+        if not stat.S_ISREG(mode):
+            raise InputError("this is not a regular file", where=label)
+        with open(path, "rb") as file:
+            return _looked_at(file, path, label)
+
+
+def _looked_at(file: IO[bytes], path: str, label: str, held: IO[bytes] | None = None) -> InputFile:
+    state = _state(os.fstat(file.fileno()))
+    head = file.read(512)
+    if not head:
+        raise InputError("the file is empty", where=label)
+    return InputFile(path, label, head, state, held)
+
+
+def _spooled(stream: IO[bytes], label: str) -> InputFile:
+    held: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the source)
+    shutil.copyfileobj(stream, held, 1 << 20)
+    held.flush()
+    held.seek(0)
+    return _looked_at(held, f"/proc/self/fd/{held.fileno()}", label, held)
+
+
+def _state(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+@contextmanager
+def reading(label: str) -> Iterator[None]:
+    """One boundary around every loader: whatever it raises is told as one clear message."""
+    try:
+        yield
+    except MmfuseError:
+        raise
+    except FileNotFoundError:
+        raise InputError("no such file", where=label) from None
+    except PermissionError:
+        raise InputError("not allowed to read this file", where=label) from None
+    except MemoryError:
+        raise ResourceError("not enough memory to read this file", where=label) from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"not valid UTF-8: {error.reason}", where=label) from error
+    except Exception as error:
+        told = str(error).strip().splitlines()
+        raise InputError(told[0] if told else type(error).__name__, where=label) from error

@@ -1,0 +1,142 @@
+"""The one writer of files: all of the output appears at once, or nothing does.
+
+The new file has no name until it is complete (O_TMPFILE), so even a killed process leaves
+nothing behind; where the file system cannot do that, it has a hidden name beside the output.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from mmfuse.errors import MmfuseError, OutputError
+
+_NEW = 0o666  # less the umask, as any new file
+
+
+class OutputFile:
+    """A file that comes to stand at `path` when `commit` is called, and not before.
+
+    As a context manager it gives up what was not committed. `fd` is where to write.
+    Raises OutputError: a folder, a device, a missing or read-only folder, a full disk.
+    """
+
+    def __init__(self, path: str, *, clobber: bool = True) -> None:
+        self.path = path
+        with writing(path):
+            self._target = os.path.realpath(path)  # write through a symbolic link
+            self._folder = os.path.dirname(self._target)
+            self._mode = _mode_of(self._target, path, clobber)
+            self._hidden: str | None = None
+            self.fd = self._create()
+
+    def _create(self) -> int:
+        try:
+            return os.open(self._folder, os.O_TMPFILE | os.O_RDWR, _NEW)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
+                raise
+        hidden = self._temporary_name()
+        flags = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_RDWR
+        fd = os.open(hidden, flags, _NEW)
+        self._hidden = hidden
+        return fd
+
+    def _temporary_name(self) -> str:
+        name = os.path.basename(self._target)[:100]
+        return os.path.join(self._folder, f".{name}.{secrets.token_hex(6)}.part")
+
+    def commit(self) -> None:
+        """Let the complete file stand at its path: flush, rename, and flush the folder."""
+        with writing(self.path):
+            if self._mode is not None:
+                os.fchmod(self.fd, self._mode)
+            os.fsync(self.fd)
+            if self._hidden is None:
+                self._hidden = self._temporary_name()
+                links = os.open("/proc/self/fd", os.O_RDONLY)
+                try:
+                    os.link(str(self.fd), self._hidden, src_dir_fd=links, follow_symlinks=True)
+                finally:
+                    os.close(links)
+            os.replace(self._hidden, self._target)
+            self._hidden = None
+            _sync_folder(self._folder)
+
+    def discard(self) -> None:
+        """Give the file up, unless it was committed."""
+        if self._hidden is not None:
+            os.unlink(self._hidden)
+            self._hidden = None
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.discard()
+
+
+def _mode_of(target: str, path: str, clobber: bool) -> int | None:
+    """The mode of the file that stands there now, which must be one that may be replaced."""
+    try:
+        mode = os.stat(target).st_mode
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(mode):
+        raise OutputError(f"{path} is a folder", hint="name a file in it")
+    if not stat.S_ISREG(mode):
+        raise OutputError(
+            f"{path} is not a regular file", hint="-o - writes to standard output"
+        )
+    if not clobber:
+        raise OutputError(f"{path} exists, and --no-clobber keeps it")
+    return stat.S_IMODE(mode)
+
+
+def _sync_folder(folder: str) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def write_all(fd: int, data: bytes | memoryview, offset: int) -> None:
+    """Write every byte at its place; a short write goes on where it stopped."""
+    view = memoryview(data).cast("B")
+    while len(view):
+        done = os.pwrite(fd, view, offset)
+        view, offset = view[done:], offset + done
+
+
+@contextmanager
+def writing(path: str) -> Iterator[None]:
+    """One boundary around everything that writes: an operating system's error in one line."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except MmfuseError:
+        raise
+    except OSError as error:
+        hints = {
+            errno.ENOENT: "make the folder first",
+            errno.ENOSPC: "free some space or write elsewhere; what was there before is intact",
+        }
+        raise OutputError(
+            f"cannot write {path}: {error.strerror or error}", hint=hints.get(error.errno or 0)
+        ) from error

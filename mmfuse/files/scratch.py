@@ -1,0 +1,71 @@
+"""Room for decoded rows: memory while there is enough, else a temporary file without a name."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from mmfuse.core.source import Matrix
+from mmfuse.errors import InputError
+from mmfuse.files.output import write_all, writing
+
+
+class ScratchRoom:
+    """Holds matrices up to `memory` bytes in all in memory, larger ones in files in `folder`."""
+
+    def __init__(self, memory: int, folder: str | None = None) -> None:
+        self._memory = memory
+        self._folder = folder
+
+    def store(
+        self, shape: tuple[int, int], dtype: np.dtype[Any], blocks: Iterable[Matrix]
+    ) -> Matrix:
+        """The blocks one below the other, as an array of `shape`.
+
+        Raises InputError where the blocks do not have just that many rows.
+        """
+        needed = shape[0] * shape[1] * dtype.itemsize
+        if needed > self._memory:
+            return self._on_disk(shape, dtype, blocks)
+        self._memory -= needed
+        array = np.empty(shape, dtype)
+        start = 0
+        for block in blocks:
+            _check_fits(start + len(block), shape[0])
+            array[start : start + len(block)] = block
+            start += len(block)
+        _check_complete(start, shape[0])
+        return array
+
+    def _on_disk(
+        self, shape: tuple[int, int], dtype: np.dtype[Any], blocks: Iterable[Matrix]
+    ) -> Matrix:
+        folder = self._folder or tempfile.gettempdir()
+        row_bytes = shape[1] * dtype.itemsize
+        with writing(folder), tempfile.TemporaryFile(dir=folder) as file:
+            start = 0
+            for block in blocks:
+                _check_fits(start + len(block), shape[0])
+                data = np.ascontiguousarray(block, dtype)
+                write_all(file.fileno(), data.reshape(-1).view(np.uint8).data, start * row_bytes)
+                start += len(block)
+            _check_complete(start, shape[0])
+            os.posix_fallocate(file.fileno(), 0, shape[0] * row_bytes)
+            # nobody else can reach the file to cut it short, so mapping it is safe
+            mapped = mmap.mmap(file.fileno(), shape[0] * row_bytes, prot=mmap.PROT_READ)
+        return np.frombuffer(mapped, dtype).reshape(shape)
+
+
+def _check_fits(rows: int, expected: int) -> None:
+    if rows > expected:
+        raise InputError("the file changed while it was read: it holds more rows than before")
+
+
+def _check_complete(rows: int, expected: int) -> None:
+    if rows != expected:
+        raise InputError(f"the file ends after {rows:,} of {expected:,} rows")

@@ -1,0 +1,27 @@
+"""`minmax`."""
+
+import numpy as np
+
+from mmfuse.core.batch import Block
+from mmfuse.core.normalization import Normalization
+from mmfuse.core.statistics import Moments
+from mmfuse.core.strategy import Learned
+
+
+class MinMax(Normalization):
+    """Bring every column to 0…1: (x − min) / (max − min).
+
+    A constant column becomes 0 and is counted.
+    """
+
+    learns = True
+
+    def solve(self, moments: Moments) -> Learned:
+        spread = moments.maximum - moments.minimum
+        return {"minimum": moments.minimum, "range": np.where(spread > 0, spread, np.inf)}
+
+    def normalize(self, x: Block, learned: Learned) -> None:
+        np.divide(x - learned["minimum"], learned["range"], out=x, casting="same_kind")
+
+    def degenerate_columns(self, moments: Moments) -> int:
+        return int(np.count_nonzero(moments.maximum == moments.minimum))

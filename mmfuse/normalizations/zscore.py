@@ -1,0 +1,27 @@
+"""`zscore`."""
+
+import numpy as np
+
+from mmfuse.core.batch import Block
+from mmfuse.core.normalization import Normalization
+from mmfuse.core.statistics import Moments
+from mmfuse.core.strategy import Learned
+
+
+class ZScore(Normalization):
+    """Give every column mean 0 and standard deviation 1: (x − mean) / sd, with ddof=0.
+
+    A constant column becomes 0 and is counted.
+    """
+
+    learns = True
+
+    def solve(self, moments: Moments) -> Learned:
+        return {"mean": moments.mean, "sd": np.where(moments.sd > 0, moments.sd, np.inf)}
+
+    def normalize(self, x: Block, learned: Learned) -> None:
+        # in float64: a large mean is taken off before anything is rounded
+        np.divide(x - learned["mean"], learned["sd"], out=x, casting="same_kind")
+
+    def degenerate_columns(self, moments: Moments) -> int:
+        return int(np.count_nonzero(moments.sd == 0))

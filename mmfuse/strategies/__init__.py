@@ -1,0 +1,1 @@
+"""Fusion strategies, one a module; the module's name is the strategy's name."""
