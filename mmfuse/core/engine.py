@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +27,6 @@ from mmfuse.core.tally import Tally
 Found = TypeVar("Found")
 Progress = Callable[[int], None]
 """Told how many more rows are done."""
-
-NanPolicy = Literal["error", "keep", "zero", "mean", "drop"]
 
 
 @dataclass(frozen=True)
@@ -51,19 +49,22 @@ class Engine:
         """Let every stage learn: one pass a stage of the longest chain of learning stages."""
         tally = Tally.empty(len(self.readers))
         while fusion.unlearned:
-            tally = Tally.empty(len(self.readers))
-            gathered: dict[int, Moments] = {
-                m: Moments.empty(fusion.schema.dims[m]) for m in fusion.unlearned
-            }
-            for found, part in self._pass(
-                lambda space, start, stop: self._gather(fusion, space, start, stop),
-                self.plan.statistic_rows,
-                fusion,
-            ):
-                tally = tally.merge(part)
-                gathered = {m: gathered[m].merge(moments) for m, moments in found.items()}
-            fusion = fusion.learn([gathered.get(m) for m in range(len(self.readers))])
-        return (fusion if fusion.learned is not None else fusion.learn([None] * len(self.readers))), tally
+            gathered, tally = self._moments(fusion)
+            fusion = fusion.learn(gathered)
+        return fusion.solve(), tally
+
+    def _moments(self, fusion: Fusion) -> tuple[dict[int, Moments], Tally]:
+        """The moments of every modality whose next stage has to learn, before that stage."""
+        tally = Tally.empty(len(self.readers))
+        gathered = {m: Moments.empty(fusion.schema.dims[m]) for m in fusion.unlearned}
+
+        def gather(space: _Workspace, start: int, stop: int) -> tuple[dict[int, Moments], Tally]:
+            return self._gather(fusion, space, start, stop)
+
+        for found, part in self._pass(gather, self.plan.statistic_rows, fusion):
+            tally = tally.merge(part)
+            gathered = {m: gathered[m].merge(moments) for m, moments in found.items()}
+        return gathered, tally
 
     def finite_rows(self, fusion: Fusion) -> NDArray[np.bool_]:
         """Which output rows have finite values only, shape `(n,)`."""
@@ -137,9 +138,9 @@ class Engine:
         for first in range(start, stop, self.plan.tile_rows):
             last = min(first + self.plan.tile_rows, stop)
             for m in range(len(self.readers)):
-                finite[first - start : last - start] &= np.isfinite(
-                    space.load(m, first, last)
-                ).all(axis=1)
+                finite[first - start : last - start] &= np.isfinite(space.load(m, first, last)).all(
+                    axis=1
+                )
         return finite
 
     def _fuse(

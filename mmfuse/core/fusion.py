@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -53,14 +53,17 @@ class Fusion:
             m for m, chain in enumerate(self.chains) if any(s.learned is None for s in chain)
         )
 
-    def learn(self, moments: Sequence[Moments | None]) -> Fusion:
-        """Give the first stage of every chain that waits for it its moments, then solve."""
+    def learn(self, moments: Mapping[int, Moments]) -> Fusion:
+        """Give the first stage that waits for it the moments of its modality's block."""
         chains = tuple(
-            chain if gathered is None else _learn_first(chain, gathered)
-            for chain, gathered in zip(self.chains, moments, strict=True)
+            _learn_first(chain, moments[m]) if m in moments else chain
+            for m, chain in enumerate(self.chains)
         )
-        fusion = replace(self, chains=chains)
-        return fusion if fusion.unlearned else replace(fusion, learned=self.strategy.solve(self.schema))
+        return replace(self, chains=chains)
+
+    def solve(self) -> Fusion:
+        """The fusion with what the strategy itself learns."""
+        return replace(self, learned=self.strategy.solve(self.schema))
 
     def normalize(self, m: int, x: Block) -> list[int]:
         """Normalise rows of modality `m` in place, up to the first stage that has not learned.

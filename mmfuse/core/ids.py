@@ -160,7 +160,7 @@ class TextIds(Ids):
 
     def same(self, rows: Rows, other: TextIds, other_rows: Rows) -> NDArray[np.bool_]:
         lengths = self.lengths[rows]
-        equal = lengths == other.lengths[other_rows]
+        equal: NDArray[np.bool_] = lengths == other.lengths[other_rows]
         alive, done = np.arange(len(rows)), 0
         while len(alive := alive[equal[alive] & (lengths[alive] > done)]):
             left = lengths[alive] - done

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-
 from mmfuse.core.batch import Block
 from mmfuse.core.statistics import Moments
 from mmfuse.core.strategy import Learned

@@ -40,8 +40,12 @@ class Option:
                 raise self._refused(value, "one of " + ", ".join(self.choices))
             return
         if not isinstance(value, self.type) or (isinstance(value, bool) and self.type is not bool):
-            raise self._refused(value, {int: "a whole number", float: "a number"}.get(
-                self.type, "true or false" if self.type is bool else "text"))
+            raise self._refused(
+                value,
+                {int: "a whole number", float: "a number"}.get(
+                    self.type, "true or false" if self.type is bool else "text"
+                ),
+            )
         if isinstance(value, int | float):
             if not value == value or (self.param.min is not None and value < self.param.min):
                 raise self._refused(value, f"at least {self.param.min:g}")
@@ -56,9 +60,7 @@ class Option:
 def options(cls: type) -> tuple[Option, ...]:
     """The options of a dataclass, in the order of its fields."""
     hints = get_type_hints(cls, include_extras=True)
-    return tuple(
-        _option(field.name, hints[field.name], field.default) for field in fields(cls)
-    )
+    return tuple(_option(field.name, hints[field.name], field.default) for field in fields(cls))
 
 
 def _option(name: str, hint: Any, default: Any) -> Option:
@@ -73,7 +75,8 @@ def _option(name: str, hint: Any, default: Any) -> Option:
 
 def check_options(instance: object) -> None:
     """Check every field of an instance. Raises UsageError."""
-    for option in options(type(instance)):
+    cls: type = type(instance)
+    for option in options(cls):
         value = getattr(instance, option.name)
         if option.type is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)

@@ -27,7 +27,7 @@ def mix(word: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def integers(seed: int, stream: int, count: int, below: int) -> NDArray[np.int64]:
-    """`count` integers in 0…below − 1, shape `(count,)`; the bias is below 2⁻³² for small ranges."""
+    """`count` integers in 0…below − 1, shape `(count,)`, all but evenly."""
     return (words(seed, stream, count) % np.uint64(below)).astype(np.int64)
 
 

@@ -102,7 +102,9 @@ def _only_class(module: ModuleType, base: type[Base]) -> type[Base]:
     own = [
         value
         for value in vars(module).values()
-        if inspect.isclass(value) and issubclass(value, base) and value.__module__ == module.__name__
+        if inspect.isclass(value)
+        and issubclass(value, base)
+        and value.__module__ == module.__name__
     ]
     if len(own) != 1:
         raise TypeError(f"{module.__name__} must define just one {base.__name__}, not {len(own)}")

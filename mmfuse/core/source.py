@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,9 @@ class RowReader(Protocol):
 class Scratch(Protocol):
     """Room for a matrix whose rows cannot be read in any order where they are."""
 
-    def store(self, shape: tuple[int, int], dtype: np.dtype[Any], blocks: Iterable[Matrix]) -> Matrix:
+    def store(
+        self, shape: tuple[int, int], dtype: np.dtype[Any], blocks: Iterable[Matrix]
+    ) -> Matrix:
         """The blocks, one below the other, as one array of that shape; on disk if it is large."""
 
 
@@ -80,7 +82,7 @@ class ArrayReader:
 class Sink(ABC):
     """Takes the rows of the output; the ids are known to it from the start."""
 
-    positional: ClassVar[bool] = True
+    positional: bool = True
     """Whether blocks may come in any order and from several threads at once."""
 
     @abstractmethod

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from mmfuse.core.batch import Batch, Block
@@ -61,5 +60,3 @@ def stack_columns(schema: Schema) -> list[str]:
 def numbered(prefix: str, count: int) -> list[str]:
     """`prefix_0` … `prefix_{count - 1}`."""
     return [f"{prefix}_{j}" for j in range(count)]
-
-

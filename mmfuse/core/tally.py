@@ -30,7 +30,9 @@ class Tally:
     @classmethod
     def empty(cls, modalities: int) -> Tally:
         """Nothing noticed yet."""
-        return cls([0] * modalities, [[] for _ in range(modalities)], [[] for _ in range(modalities)])
+        return cls(
+            [0] * modalities, [[] for _ in range(modalities)], [[] for _ in range(modalities)]
+        )
 
     def merge(self, other: Tally) -> Tally:
         """This and what was noticed in later rows."""

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfuse.core.ids import Ids, IntegerIds, TextIds
+from mmfuse.core.ids import Ids, IntegerIds, TextIds, plain_integers
 from mmfuse.core.source import Matrix, Source
 from mmfuse.errors import AlignmentError, InputError
 from mmfuse.files.checks import checked_text, told_rows
-from mmfuse.files.columns import Choice, Kind
+from mmfuse.files.columns import Choice, Kind, choose
+from mmfuse.files.formats import Reading
 from mmfuse.files.inputs import InputFile, reading
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+Scan = Callable[[list[str]], "Iterable[pa.RecordBatch]"]
+"""Gives the batches of the columns asked for, in the order asked for."""
 
 
 @dataclass(kw_only=True)
@@ -25,7 +30,7 @@ class ArrowSource(Source):
     """A modality in a table that gives record batches of the columns asked for."""
 
     choice: Choice
-    scan: Callable[[list[str]], Iterable[pa.RecordBatch]]
+    scan: Scan
     file: InputFile | None = None
 
     def blocks(self) -> Iterator[Matrix]:
@@ -34,13 +39,82 @@ class ArrowSource(Source):
             for batch in self.scan(list(self.choice.features or [self.choice.vector or ""])):
                 if not batch.num_rows:
                     continue
-                if self.choice.vector is not None:
-                    yield vectors(batch.column(0), start, len(self.columns))
+                if self.choice.vector is None:
+                    block = _wide(batch, self.dtype)
                 else:
-                    yield _wide(batch, self.dtype)
+                    block = vectors(batch.column(0), start, len(self.columns))
+                    if block.dtype != self.dtype:
+                        raise InputError("vectors of integers hold nulls")
+                yield block
                 start += batch.num_rows
             if self.file is not None:
                 self.file.verify()
+
+
+def arrow_source(
+    name: str,
+    schema: pa.Schema,
+    scan: Scan,
+    how: Reading,
+    *,
+    label: str,
+    rows: int | None,
+    file: InputFile | None = None,
+    may_lack: Mapping[str, bool] = MappingProxyType({}),
+    scan_text: Scan | None = None,
+) -> ArrowSource:
+    """The source that a table is: its ids read, its feature columns chosen.
+
+    rows: how many there are, None where only reading tells. may_lack: columns that may hold
+    nulls. scan_text: like `scan`, but as text; given by formats that have nothing but text.
+
+    Raises InputError: no rows, or no features to choose. Raises AlignmentError: ids unusable.
+    """
+    choice = choose(
+        kinds(schema),
+        id_column=how.id_column,
+        wanted=how.columns,
+        present=_presence_columns(schema),
+    )
+    ids, id_source = None, ""
+    if choice.ids is not None and not how.outside_ids:
+        ids = ids_of((b.column(0) for b in (scan_text or scan)([choice.ids])), choice.ids)
+        if scan_text is not None and isinstance(ids, TextIds):
+            ids = plain_integers(ids)
+        id_source, rows = f"column {choice.ids}", len(ids)
+    if rows is None:
+        rows = sum(batch.num_rows for batch in (scan_text or scan)(schema.names[:1]))
+    if not rows:
+        raise InputError("the table has no rows")
+    return ArrowSource(
+        name=name,
+        label=label,
+        columns=choice.features or _dimensions(scan, choice.vector or ""),
+        rows=rows,
+        dtype=feature_dtype(schema, choice, may_lack),
+        ids=ids,
+        id_source=id_source,
+        notes=choice.notes,
+        choice=choice,
+        scan=scan,
+        file=file,
+    )
+
+
+def _dimensions(scan: Scan, column: str) -> tuple[str, ...]:
+    """The names of a vector column's dimensions, which its first row tells."""
+    first = next(batch for batch in scan([column]) if batch.num_rows)
+    dim = vectors(first.column(0).slice(0, 1), 0, None).shape[1]
+    if not dim:
+        raise InputError(f"the vectors of column {column!r} are empty")
+    return tuple(map(str, range(dim)))
+
+
+def _presence_columns(schema: pa.Schema) -> list[str]:
+    """The boolean columns of a fused file that say which modalities a row had."""
+    if b"mmfuse" not in (schema.metadata or {}):
+        return []
+    return [name for name in schema.names if name.startswith("present_")]
 
 
 def kinds(schema: pa.Schema) -> dict[str, Kind]:
@@ -112,7 +186,9 @@ def vectors(column: pa.Array, start: int, dim: int | None) -> Matrix:
         column = column.storage
     if column.null_count:
         row = int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
-        raise InputError(f"{column.null_count:,} vectors are null; the first in row {start + row + 1:,}")
+        raise InputError(
+            f"{column.null_count:,} vectors are null; the first in row {start + row + 1:,}"
+        )
     if pa.types.is_fixed_size_list(column.type):
         dim = column.type.list_size
     else:
@@ -140,14 +216,12 @@ def ids_of(chunks: Iterable[pa.Array], name: str) -> Ids:
         )
     if pa.types.is_integer(column.type):
         return _integers(column)
-    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-        if not pa.types.is_string_view(column.type):
-            raise AlignmentError(
-                f"ids of column {name!r} are {column.type}; ids are text or integers",
-                hint="floats come of integers beside a missing value: write them as text or int64"
-                if pa.types.is_floating(column.type)
-                else None,
-            )
+    if str(column.type) not in ("string", "large_string", "string_view"):
+        floats = "floats come of integers beside a missing value: write them as text or int64"
+        raise AlignmentError(
+            f"ids of column {name!r} are {column.type}; ids are text or integers",
+            hint=floats if pa.types.is_floating(column.type) else None,
+        )
     return checked_text(_text(column), f"column {name!r}")
 
 

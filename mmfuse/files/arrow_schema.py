@@ -10,7 +10,7 @@ Specs: Arrow Columnar Format, "Encapsulated message format", with ``Message.fbs`
 
 import base64
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -51,10 +51,14 @@ def fixed_size_list(name: str, element: Node, size: int) -> Node:
     return _field(name, _FIXED_SIZE_LIST, (struct.pack("<i", size),), [element])
 
 
-def schema_value(columns: Sequence[Node]) -> str:
-    """Encode a schema as the text that goes under ``ARROW:schema``."""
+def schema_value(columns: Sequence[Node], metadata: Mapping[str, str]) -> str:
+    """Encode a schema as the text that goes under ``ARROW:schema``.
+
+    The file's own metadata is to be given again: pyarrow takes a table's from here.
+    """
     little_endian = None
-    message = _flatbuffer((_V5, _SCHEMA, (little_endian, list(columns))))
+    pairs: list[Node] = list(metadata.items())
+    message = _flatbuffer((_V5, _SCHEMA, (little_endian, list(columns), pairs)))
     return base64.b64encode(struct.pack("<Ii", 0xFFFFFFFF, len(message)) + message).decode()
 
 

@@ -1,12 +1,14 @@
-"""Checks of ids that every format makes."""
+"""Checks that every format makes, of ids and of features."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmfuse.core.ids import TextIds
-from mmfuse.errors import AlignmentError
+from mmfuse.errors import AlignmentError, InputError
 
 
 def checked_text(ids: TextIds, place: str) -> TextIds:
@@ -23,3 +25,16 @@ def told_rows(mask: NDArray[np.bool_]) -> str:
     """The first row numbers, from 1, where `mask` holds, for people."""
     rows = np.flatnonzero(mask)
     return ", ".join(f"{row + 1:,}" for row in rows[:3]) + (", …" if len(rows) > 3 else "")
+
+
+def check_features(dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+    """Raise InputError unless the array is a table of numbers."""
+    if dtype.kind not in "fiub":
+        raise InputError(f"values of dtype {dtype}, shape {shape}; features are real numbers")
+    if dtype.kind == "f" and dtype.itemsize > 8:
+        raise InputError(f"values of dtype {dtype}; features have at most 64 bits")
+    if len(shape) not in (1, 2) or 0 in shape:
+        raise InputError(
+            f"an array of shape {shape}; features are (rows, columns), at least one of each",
+            hint="pool or flatten the inner axes first" if len(shape) > 2 else None,
+        )

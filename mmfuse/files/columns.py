@@ -65,7 +65,9 @@ def choose(
     features = tuple(
         name
         for name, kind in kinds.items()
-        if kind == "number" and name != ids and name.lower() not in _NEVER_FEATURES
+        if kind == "number"
+        and name != ids
+        and name.lower() not in _NEVER_FEATURES
         and name not in present
     )
     if not features:
@@ -74,6 +76,16 @@ def choose(
             hint="name the feature columns with --column NAME=COLUMN",
         )
     return Choice(ids, None, features, _left_out(kinds, {ids, *features, *present}))
+
+
+def choose_ids(names: Sequence[str], named: str | None) -> str:
+    """The id column of a file of ids. Raises InputError where it cannot be told."""
+    if named is None and len(names) == 1:
+        return names[0]
+    found = _id_column(dict.fromkeys(names, "other"), named)
+    if found is None:
+        raise InputError("no id column", hint="name it: --ids NAME=FILE:COLUMN")
+    return found
 
 
 def _id_column(kinds: Mapping[str, Kind], named: str | None) -> str | None:

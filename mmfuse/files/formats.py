@@ -10,7 +10,7 @@ import numpy as np
 
 from mmfuse.core.ids import Ids
 from mmfuse.core.registry import FORMATS
-from mmfuse.core.source import Sink, Source
+from mmfuse.core.source import Matrix, Source
 from mmfuse.errors import UsageError
 from mmfuse.files.inputs import InputFile
 from mmfuse.files.paths import suffix
@@ -35,9 +35,11 @@ class Reading:
 class Table:
     """What is known of the output before its rows: everything but the numbers.
 
-    columns: names of the features. metadata: the record that `inspect` prints, as JSON text.
+    path: where it goes, as the user named it. columns: names of the features.
+    metadata: the record that `inspect` prints, as JSON text.
     """
 
+    path: str
     ids: Ids
     columns: Sequence[str]
     dtype: np.dtype[Any]
@@ -46,8 +48,13 @@ class Table:
     compression: str | None = None
 
 
-class FileSink(Sink, Protocol):
-    """A sink that ends in a file."""
+class FileSink(Protocol):
+    """A sink (see `core.source.Sink`) that ends in a file."""
+
+    positional: bool
+
+    def write(self, start: int, block: Matrix) -> None:
+        """Rows from `start` on."""
 
     def close(self) -> None:
         """Write what comes after the rows."""
@@ -59,6 +66,7 @@ class Format(Protocol):
     suffixes: what files of the format end with. layouts: what the writer offers, default first.
     """
 
+    __name__: str
     suffixes: ClassVar[Sequence[str]]
     layouts: ClassVar[Sequence[Layout]]
 
@@ -71,7 +79,7 @@ class Format(Protocol):
     def sink(self, fd: int, table: Table) -> FileSink:
         """A writer of `table` into an open file."""
 
-    def companions(self, path: str, table: Table) -> Mapping[str, bytes]:
+    def companions(self, table: Table) -> Mapping[str, bytes]:
         """Files that belong to an output at `path`, with their content."""
 
     def metadata(self, file: InputFile) -> str | None:

@@ -95,7 +95,10 @@ def _of_objects(values: list[object]) -> Ids:
     if all(type(value) is int for value in values):
         return plain_integers(TextIds.of(map(str, values)))
     kinds = [type(value) for value in values]
-    odd = next((k for k, kind in enumerate(kinds) if kind not in (str, int)), kinds.index(str) if str in kinds else 0)
+    odd = next(
+        (k for k, kind in enumerate(kinds) if kind not in (str, int)),
+        kinds.index(str) if str in kinds else 0,
+    )
     raise AlignmentError(
         f"ids must be all text or all integers; number {odd + 1:,} is {values[odd]!r}"
     )

@@ -10,7 +10,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mmfuse.errors import InputError, MmfuseError, ResourceError
 
@@ -46,9 +49,11 @@ def looks_like(head: bytes) -> str:
 class InputFile:
     """A file that is there, can be read and holds something.
 
-    path: where it is read from. label: how messages name it. head: its first bytes.
+    name: as the user gave it. path: where it is read from. label: how messages name it.
+    head: its first bytes.
     """
 
+    name: str
     path: str
     label: str
     head: bytes
@@ -77,37 +82,53 @@ def open_input(path: str, label: str) -> InputFile:
     """
     with reading(label):
         if path == "-":
-            return _spooled(sys.stdin.buffer, label)
+            return _spooled(sys.stdin.buffer, path, label)
         mode = os.stat(path).st_mode
         if stat.S_ISDIR(mode):
             raise InputError("this is a folder, not a file", where=label)
         if stat.S_ISFIFO(mode):
             with open(path, "rb") as stream:
-                return _spooled(stream, label)
+                return _spooled(stream, path, label)
         if not stat.S_ISREG(mode):
             raise InputError("this is not a regular file", where=label)
         with open(path, "rb") as file:
-            return _looked_at(file, path, label)
+            return _looked_at(file, path, path, label)
 
 
-def _looked_at(file: IO[bytes], path: str, label: str, held: IO[bytes] | None = None) -> InputFile:
+def _looked_at(
+    file: IO[bytes], name: str, path: str, label: str, held: IO[bytes] | None = None
+) -> InputFile:
     state = _state(os.fstat(file.fileno()))
     head = file.read(512)
     if not head:
         raise InputError("the file is empty", where=label)
-    return InputFile(path, label, head, state, held)
+    return InputFile(name, path, label, head, state, held)
 
 
-def _spooled(stream: IO[bytes], label: str) -> InputFile:
+def _spooled(stream: IO[bytes], name: str, label: str) -> InputFile:
     held: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the source)
     shutil.copyfileobj(stream, held, 1 << 20)
     held.flush()
     held.seek(0)
-    return _looked_at(held, f"/proc/self/fd/{held.fileno()}", label, held)
+    return _looked_at(held, name, f"/proc/self/fd/{held.fileno()}", label, held)
 
 
 def _state(status: os.stat_result) -> tuple[int, ...]:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def as_bytes(array: NDArray[Any]) -> memoryview:
+    """The bytes of a C-ordered array, without a copy."""
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+
+
+def read_all(fd: int, view: memoryview, place: int, label: str) -> None:
+    """Fill `view` with the bytes at `place`. Raises InputError if the file has become shorter."""
+    while len(view):
+        done = os.preadv(fd, [view], place)
+        if not done:
+            raise InputError("the file changed while it was read", where=label)
+        view, place = view[done:], place + done
 
 
 @contextmanager
@@ -115,7 +136,8 @@ def reading(label: str) -> Iterator[None]:
     """One boundary around every loader: whatever it raises is told as one clear message."""
     try:
         yield
-    except MmfuseError:
+    except MmfuseError as error:
+        error.where = error.where or label
         raise
     except FileNotFoundError:
         raise InputError("no such file", where=label) from None

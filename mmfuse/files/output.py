@@ -99,9 +99,7 @@ def _mode_of(target: str, path: str, clobber: bool) -> int | None:
     if stat.S_ISDIR(mode):
         raise OutputError(f"{path} is a folder", hint="name a file in it")
     if not stat.S_ISREG(mode):
-        raise OutputError(
-            f"{path} is not a regular file", hint="-o - writes to standard output"
-        )
+        raise OutputError(f"{path} is not a regular file", hint="-o - writes to standard output")
     if not clobber:
         raise OutputError(f"{path} exists, and --no-clobber keeps it")
     return stat.S_IMODE(mode)
@@ -121,6 +119,13 @@ def write_all(fd: int, data: bytes | memoryview, offset: int) -> None:
     while len(view):
         done = os.pwrite(fd, view, offset)
         view, offset = view[done:], offset + done
+
+
+def write_stream(fd: int, data: bytes | memoryview) -> None:
+    """Write every byte where the file stands."""
+    view = memoryview(data).cast("B")
+    while len(view):
+        view = view[os.write(fd, view) :]
 
 
 @contextmanager

@@ -5,17 +5,14 @@ with them all offsets, follow from the number of rows and the lengths of the ids
 write blocks of rows straight to their places, in any order, and the file is the same however
 the rows were cut.  Only numpy is needed: importing pyarrow takes longer than many a job.
 
-Spec: Apache Parquet format: data pages v1 of PLAIN values, with levels in the RLE/bit-packing
-hybrid (``README.md``, ``Encodings.md``).
+Spec: Apache Parquet format, data pages v1 of PLAIN values (``README.md``, ``Encodings.md``).
 """
 
 import os
-import struct
-from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import accumulate, chain, pairwise
+from itertools import accumulate, pairwise
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
@@ -24,8 +21,8 @@ from numpy.typing import NDArray
 
 from mmfuse.files import arrow_schema, thrift
 
-Bytes: TypeAlias = NDArray[np.uint8]
-Ids: TypeAlias = NDArray[np.int64] | tuple[Bytes, NDArray[np.int64]]
+Texts: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.int64]]
+Encoder: TypeAlias = Callable[[int, int], NDArray[np.uint8]]
 
 PAGE_BYTES = 1 << 20
 GROUP_ROWS = 1 << 17
@@ -33,9 +30,9 @@ VECTOR_GROUP_BYTES = 128 << 20
 WIDE_GROUP_BYTES = 512 << 20
 WIDE_GROUP_MIN_ROWS = 1 << 12
 
-# A whole transpose would miss the cache at every value: it goes by tiles, TILE rows of TILE
-# columns, into strips long enough for a column's part of one to be worth a call to write it.
-TILE = 64
+# A whole transpose would miss the cache at every value: it goes by tiles, into strips
+# long enough for a column's part of one to be worth a call to write it.
+TILE_ROWS, TILE_COLUMNS = 64, 128
 STRIP = 1 << 13
 
 _MAGIC = b"PAR1"
@@ -54,113 +51,249 @@ class PageWriter:
         self,
         fd: int,
         *,
-        ids: Ids,
+        ids: NDArray[np.int64] | Texts,
         columns: Sequence[str],
         dtype: np.dtype[Any],
         vector: str | None = "embedding",
         flags: Mapping[str, NDArray[np.bool_]] = _NOTHING,
         metadata: Mapping[str, str] = _NOTHING,
     ) -> None:
-        self._fd = fd
-        self._dtype = np.dtype(dtype)
-        self._metadata = dict(metadata)
-        self._ids = _Texts(*ids) if isinstance(ids, tuple) else _Integers(ids)
-        self._flags = {name: _Booleans(values) for name, values in flags.items()}
-        self._rows = self._ids.rows
+        if not columns:
+            raise ValueError("a file needs at least one feature")
+        self._fd, self._dtype, self._width = fd, np.dtype(dtype), len(columns)
+        self._rows = len(ids[1]) - 1 if isinstance(ids, tuple) else len(ids)
+        first = _texts("id", *ids) if isinstance(ids, tuple) else _integers("id", ids)
+        self._known = [first, *(_booleans(name, values) for name, values in flags.items())]
         if vector is None:
-            self._features = _wide(columns, self._dtype)
+            self._features = [_features(name, self._dtype) for name in columns]
         else:
-            self._features = _vectors(vector, len(columns), self._dtype)
-            self._metadata["ARROW:schema"] = self._arrow_schema(vector)
-        page = self._features.page_rows
-        self._prefixes = {rows: self._features.prefix(rows) for rows in (page, self._rows % page)}
-        self._groups = self._lay_out()
+            self._features = [_features(vector, self._dtype, self._width)]
+        self._columns = [first[0], *self._features, *(flag for flag, _ in self._known[1:])]
+        self._notes = dict(metadata)
+        if vector is not None:
+            fields = [column.arrow for column in self._columns]
+            self._notes["ARROW:schema"] = arrow_schema.schema_value(fields, metadata)
+        self._groups = self._lay_out(_group_rows(self._features))
 
     def write(self, start: int, block: NDArray[Any]) -> None:
         """Write the rows of a block, the first of them being row ``start`` of the file."""
-        if self._features.nested:
+        if block.shape[1:] != (self._width,):
+            raise ValueError(f"rows of shape {block.shape[1:]}, not of {self._width} features")
+        if self._features[0].width is not None:
             self._write(0, start, block)
             return
         for top in range(0, len(block), STRIP):
             rows = block[top : top + STRIP]
-            for left in range(0, rows.shape[1], TILE):
-                for j, values in enumerate(_transpose(rows[:, left : left + TILE]), left):
+            for left in range(0, self._width, TILE_COLUMNS):
+                for j, values in enumerate(_transpose(rows[:, left : left + TILE_COLUMNS]), left):
                     self._write(j, start + top, values)
 
     def write_column(self, j: int, start: int, values: NDArray[Any]) -> None:
         """Write values of feature ``j`` from row ``start`` on, in the wide layout."""
+        if self._features[j].width is not None or j < 0 or values.ndim != 1:
+            raise ValueError(f"values of shape {values.shape} for column {j} of a wide file")
         self._write(j, start, values)
 
     def close(self) -> int:
         """Write the ids, the flags and the footer, and return the size of the file."""
         for group in self._groups:
-            for place, column in self._known():
-                offset = group.offsets[place]
-                for first, stop, header in column.pages(group.first, group.stop):
-                    offset += _pwrite(self._fd, offset, header, column.encode(first, stop))
+            offsets = [group.offsets[0], *group.offsets[1 + len(self._features) : -1]]
+            for (column, encode), offset in zip(self._known, offsets, strict=True):
+                for page in column.pages(group.first, group.stop):
+                    values = encode(page.first, page.stop)
+                    offset += _pwrite(self._fd, offset, page.prefix, values.data)
         end = self._groups[-1].offsets[-1] if self._groups else len(_MAGIC)
         footer = self._footer()
         _pwrite(self._fd, 0, _MAGIC)
-        return end + _pwrite(self._fd, end, footer, struct.pack("<I", len(footer)), _MAGIC)
+        return end + _pwrite(self._fd, end, footer, len(footer).to_bytes(4, "little"), _MAGIC)
 
-    def _write(self, chunk: int, start: int, values: NDArray[Any]) -> None:
+    def _write(self, j: int, start: int, values: NDArray[Any]) -> None:
         """Write rows of one column of features, cut at its pages.
 
-        A page's header and levels go with its first row, so that one block writes them.
+        What precedes a page's values goes with the first of them, so that one block writes it.
         """
         stop = start + len(values)
-        self._check(start, stop, values)
+        if values.dtype != self._dtype or not 0 <= start <= stop <= self._rows:
+            raise ValueError(f"{values.dtype} rows {start} to {stop}, of {self._rows}")
+        data = np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
+        row_bytes = self._features[j].size(0, 1)
         while start < stop:
-            first, rows, offset = self._page(chunk, start)
-            cut = min(stop - start, first + rows - start)
-            prefix, data = self._prefixes[rows], values[:cut].reshape(-1).view(np.uint8)
-            if start == first:
-                _pwrite(self._fd, offset, prefix, data)
+            group = self._groups[start // self._groups[0].rows]
+            page, offset = self._features[j].find(group, start)
+            offset += group.offsets[1 + j]
+            end = min(stop, page.stop)
+            size = (end - start) * row_bytes
+            if start == page.first:
+                _pwrite(self._fd, offset, page.prefix, data[:size])
             else:
-                skipped = len(prefix) + (start - first) * self._features.row_bytes
-                _pwrite(self._fd, offset + skipped, data)
-            start, values = start + cut, values[cut:]
+                offset += len(page.prefix) + (start - page.first) * row_bytes
+                _pwrite(self._fd, offset, data[:size])
+            start, data = end, data[size:]
 
-    def _check(self, start: int, stop: int, values: NDArray[Any]) -> None:
-        shape = (stop - start, self._features.width)[: 1 + self._features.nested]
-        if values.dtype != self._dtype or values.shape != shape:
-            raise ValueError(f"{values.dtype} {values.shape} is not {self._dtype} {shape}")
-        if not 0 <= start <= stop <= self._rows:
-            raise ValueError(f"rows {start} to {stop} are not among {self._rows}")
-
-    def _page(self, chunk: int, row: int) -> tuple[int, int, int]:
-        """Find a row's page in a column of features: its first row, its rows, its offset."""
-        features = self._features
-        group = self._groups[row // features.group_rows]
-        number = (row - group.first) // features.page_rows
-        first = group.first + number * features.page_rows
-        offset = group.offsets[1 + chunk] + number * self._page_bytes(features.page_rows)
-        return first, min(features.page_rows, self._rows - first), offset
-
-    def _page_bytes(self, rows: int) -> int:
-        return len(self._prefixes[rows]) + rows * self._features.row_bytes
-
-    def _known(self) -> Iterator[tuple[int, "_Column"]]:
-        """Give the ids and the flags, each with its place among a row group's chunks."""
-        flags = enumerate(self._flags.values(), 1 + len(self._features.heads))
-        return chain([(0, self._ids)], flags)
-
-    def _lay_out(self) -> list["_Group"]:
+    def _lay_out(self, group_rows: int) -> list["_Group"]:
         """Give each column chunk its place, row group after row group."""
         groups: list[_Group] = []
         end = len(_MAGIC)
-        for first in range(0, self._rows, self._features.group_rows):
-            stop = min(first + self._features.group_rows, self._rows)
-            sizes = self._chunk_sizes(first, stop)
-            groups.append(_Group(first, stop, list(accumulate(sizes, initial=end))))
-            end = groups[-1].offsets[-1]
+        for first in range(0, self._rows, group_rows):
+            stop = min(first + group_rows, self._rows)
+            features = [self._features[0].chunk_size(first, stop)] * len(self._features)
+            ids, *flags = (column.chunk_size(first, stop) for column, _ in self._known)
+            offsets = list(accumulate([ids, *features, *flags], initial=end))
+            groups.append(_Group(first, stop, offsets))
+            end = offsets[-1]
         return groups
 
-    def _chunk_sizes(self, first: int, stop: int) -> list[int]:
-        pages, rest = divmod(stop - first, self._features.page_rows)
-        feature = pages * self._page_bytes(self._features.page_rows)
-        feature += self._page_bytes(rest) if rest else 0
-        flags = [flag.chunk_size(first, stop) for flag in self._flags.values()]
-        return [
-            self._ids.chunk_size(first, stop), *[feature] * len(self._features.heads), *flags
-        ]
+    def _footer(self) -> bytes:
+        heads = [(column.head(), column.width or 1) for column in self._columns]
+        groups = []
+        for group in self._groups:
+            spans = zip(heads, pairwise(group.offsets), strict=True)
+            chunks = [
+                thrift.chunk(head, group.rows * width, *span) for (head, width), span in spans
+            ]
+            size = group.offsets[-1] - group.offsets[0]
+            groups.append(thrift.row_group(group.rows, size, chunks))
+        schema = [element for column in self._columns for element in column.schema()]
+        return thrift.file_metadata(len(self._columns), schema, self._rows, groups, self._notes)
+
+
+class _Group(NamedTuple):
+    """A row group: its rows, and where its column chunks begin and the last one ends."""
+
+    first: int
+    stop: int
+    offsets: list[int]
+
+    @property
+    def rows(self) -> int:
+        return self.stop - self.first
+
+
+class _Page(NamedTuple):
+    """A page: its rows, and the header and levels that come before its values."""
+
+    first: int
+    stop: int
+    prefix: bytes
+
+
+class _Column(NamedTuple):
+    """A column: what it is, how many bytes rows of it take, and how many values if vectors."""
+
+    name: str
+    kind: thrift.Kind
+    arrow: arrow_schema.Node
+    size: Callable[[int, int], int]
+    width: int | None = None
+
+    def schema(self) -> list[thrift.Value]:
+        if self.width is None:
+            return [thrift.column(self.name, self.kind)]
+        return thrift.list_column(self.name, self.kind)
+
+    def head(self) -> bytes:
+        inside = () if self.width is None else ("list", "element")
+        return thrift.chunk_head(self.kind, (self.name, *inside))
+
+    def page(self, first: int, stop: int) -> _Page:
+        prefix = thrift.page_prefix(stop - first, self.width, self.size(first, stop))
+        return _Page(first, stop, prefix)
+
+    def pages(self, first: int, stop: int) -> Iterator[_Page]:
+        """Cut rows into pages of at most PAGE_BYTES of values, or of one row."""
+        while first < stop:
+            sizes = partial(self.size, first)
+            end = first + 1 + bisect_right(range(first + 2, stop + 1), PAGE_BYTES, key=sizes)
+            yield self.page(first, end)
+            first = end
+
+    def chunk_size(self, first: int, stop: int) -> int:
+        pages = self.pages(first, stop)
+        return sum(len(page.prefix) + self.size(page.first, page.stop) for page in pages)
+
+    def find(self, group: _Group, row: int) -> tuple[_Page, int]:
+        """Find a row's page and its offset in its chunk, if all rows take the same bytes."""
+        rows = _page_rows(self.size(0, 1))
+        number, place = divmod(row - group.first, rows)
+        first = row - place
+        full = self.page(0, rows).prefix
+        page = self.page(first, min(first + rows, group.stop))
+        return page, number * (len(full) + self.size(0, rows))
+
+
+def _features(name: str, dtype: np.dtype[Any], width: int | None = None) -> _Column:
+    row_bytes = dtype.itemsize * (width or 1)
+    arrow = arrow_schema.floating("element" if width else name, dtype)
+    if width is not None:
+        arrow = arrow_schema.fixed_size_list(name, arrow, width)
+    kind = thrift.FLOATS[dtype.itemsize]
+    return _Column(name, kind, arrow, lambda first, stop: (stop - first) * row_bytes, width)
+
+
+def _integers(name: str, values: NDArray[np.int64]) -> tuple[_Column, Encoder]:
+    def encode(first: int, stop: int) -> NDArray[np.uint8]:
+        return np.ascontiguousarray(values[first:stop]).view(np.uint8)
+
+    arrow = arrow_schema.int64(name)
+    return _Column(name, thrift.INT64, arrow, lambda first, stop: 8 * (stop - first)), encode
+
+
+def _booleans(name: str, values: NDArray[np.bool_]) -> tuple[_Column, Encoder]:
+    def encode(first: int, stop: int) -> NDArray[np.uint8]:
+        return np.packbits(values[first:stop], bitorder="little")
+
+    arrow = arrow_schema.boolean(name)
+    return _Column(name, thrift.BOOLEAN, arrow, lambda first, stop: (stop - first + 7) // 8), encode
+
+
+def _texts(name: str, data: NDArray[np.uint8], cuts: NDArray[np.int64]) -> tuple[_Column, Encoder]:
+    def size(first: int, stop: int) -> int:
+        return 4 * (stop - first) + int(cuts[stop] - cuts[first])
+
+    def encode(first: int, stop: int) -> NDArray[np.uint8]:
+        """Put before each text its length, of 4 bytes."""
+        lengths = np.diff(cuts[first : stop + 1])
+        heads = cuts[first:stop] - cuts[first] + 4 * np.arange(stop - first)
+        encoded = np.empty(size(first, stop), np.uint8)
+        is_text = np.ones(len(encoded), np.bool_)
+        for byte in range(4):
+            encoded[heads + byte] = lengths >> 8 * byte & 0xFF
+            is_text[heads + byte] = False
+        encoded[is_text] = data[cuts[first] : cuts[stop]]
+        return encoded
+
+    return _Column(name, thrift.TEXT, arrow_schema.utf8(name), size), encode
+
+
+def _page_rows(row_bytes: int) -> int:
+    return max(PAGE_BYTES // row_bytes, 1)
+
+
+def _group_rows(features: Sequence[_Column]) -> int:
+    """Count a row group's rows: whole pages of vectors, or one page of each wide column."""
+    row_bytes = features[0].size(0, 1) * len(features)
+    if features[0].width is None:
+        return min(max(WIDE_GROUP_BYTES // row_bytes, WIDE_GROUP_MIN_ROWS), GROUP_ROWS)
+    page = min(_page_rows(row_bytes), GROUP_ROWS)
+    return max(min(VECTOR_GROUP_BYTES // row_bytes, GROUP_ROWS) // page, 1) * page
+
+
+def _transpose(block: NDArray[Any]) -> NDArray[Any]:
+    columns = np.empty(block.shape[::-1], block.dtype)
+    for top in range(0, len(block), TILE_ROWS):
+        columns[:, top : top + TILE_ROWS] = block[top : top + TILE_ROWS].T
+    return columns
+
+
+def _pwrite(fd: int, offset: int, *parts: bytes | memoryview) -> int:
+    """Write all the parts at an offset, however little the system writes at once."""
+    left = [memoryview(part) for part in parts if len(part)]
+    total = sum(map(len, left))
+    while left:
+        done = os.pwritev(fd, left, offset)
+        offset += done
+        while left and done >= len(left[0]):
+            done -= len(left.pop(0))
+        if left:
+            left[0] = left[0][done:]
+    return total

@@ -12,6 +12,7 @@ import numpy as np
 
 from mmfuse.core.source import Matrix
 from mmfuse.errors import InputError
+from mmfuse.files.inputs import as_bytes
 from mmfuse.files.output import write_all, writing
 
 
@@ -51,8 +52,8 @@ class ScratchRoom:
             start = 0
             for block in blocks:
                 _check_fits(start + len(block), shape[0])
-                data = np.ascontiguousarray(block, dtype)
-                write_all(file.fileno(), data.reshape(-1).view(np.uint8).data, start * row_bytes)
+                data = as_bytes(np.ascontiguousarray(block, dtype))
+                write_all(file.fileno(), data, start * row_bytes)
                 start += len(block)
             _check_complete(start, shape[0])
             os.posix_fallocate(file.fileno(), 0, shape[0] * row_bytes)

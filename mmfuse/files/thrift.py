@@ -4,10 +4,12 @@ A value is its type's nibble and its encoded bytes, so structures nest as plain 
 ``struct({1: i32(2), 4: binary("id")})``.  There are only the types, and below them only the
 structures and fields, that a Parquet file without compression or statistics needs.
 
-Specs: Apache Thrift, ``thrift-compact-protocol.md``; Apache Parquet format, ``parquet.thrift``.
+Specs: Apache Thrift, ``thrift-compact-protocol.md``; Apache Parquet format, ``parquet.thrift``
+and ``Encodings.md``.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 I32, I64, BINARY, LIST, STRUCT = 5, 6, 8, 9, 12
@@ -96,26 +98,44 @@ _REPEATED = i32(2)
 _RLE = i32(3)
 
 
-def leaf(name: str, kind: Kind, repetition: Value = _REQUIRED) -> Value:
+def column(name: str, kind: Kind, repetition: Value = _REQUIRED) -> Value:
     """Describe a column, or a group of them, in the schema."""
     return struct({**kind, 3: repetition, 4: binary(name)})
 
 
 def list_column(name: str, kind: Kind) -> list[Value]:
-    """Describe a column of lists of required elements."""
-    return [leaf(name, _LIST), leaf("list", {5: i32(1)}, _REPEATED), leaf("element", kind)]
+    """Describe a column of lists of required elements, the levels of nesting in order."""
+    return [column(name, _LIST), column("list", {5: i32(1)}, _REPEATED), column("element", kind)]
 
 
-def page_header(values: int, size: int) -> bytes:
-    """Encode the PageHeader of a data page; ``size`` counts its levels and its values."""
-    data = struct({1: i32(values), 2: _PLAIN, 3: _RLE, 4: _RLE})
-    return struct({1: _DATA_PAGE, 2: i32(size), 3: i32(size), 5: data}).body
+@lru_cache
+def page_prefix(rows: int, width: int | None, size: int) -> bytes:
+    """Encode what comes before the ``size`` bytes of a page's values: its header and levels.
+
+    The levels are there if each row is a list, of ``width`` values.
+    """
+    levels = b"" if width is None else _levels(rows, width)
+    data = struct({1: i32(rows * (width or 1)), 2: _PLAIN, 3: _RLE, 4: _RLE})
+    length = i32(len(levels) + size)
+    return struct({1: _DATA_PAGE, 2: length, 3: length, 5: data}).body + levels
 
 
-def chunk_head(kind: Kind, *path: str) -> bytes:
+def _levels(rows: int, width: int) -> bytes:
+    """Encode the levels of full lists: a list's first value is at 0, and all is defined."""
+    repetition = _run(1, 0) + (_run(width - 1, 1) if width > 1 else b"")
+    runs = repetition * rows, _run(rows * width, 1)
+    return b"".join(len(levels).to_bytes(4, "little") + levels for levels in runs)
+
+
+def _run(length: int, level: int) -> bytes:
+    """Encode equal levels, in the RLE form of Parquet's RLE/bit-packing hybrid."""
+    return varint(length << 1) + bytes([level])
+
+
+def chunk_head(kind: Kind, path: Sequence[str]) -> bytes:
     """Encode the part of a ColumnChunk that is the same in every row group.
 
-    Wide files have ten thousand chunks: what can be encoded once for a column is.
+    A wide file can have ten thousand chunks: what can be encoded once for a column is.
     """
     names = array([binary(name) for name in path])
     meta = fields({1: kind[1], 2: array([_PLAIN, _RLE]), 3: names, 4: _UNCOMPRESSED})
@@ -135,11 +155,14 @@ def row_group(rows: int, size: int, chunks: Sequence[Value]) -> Value:
 
 
 def file_metadata(
-    schema: Sequence[Value], rows: int, groups: Sequence[Value], notes: Iterable[tuple[str, str]]
+    columns: int,
+    schema: Sequence[Value],
+    rows: int,
+    groups: Sequence[Value],
+    notes: Mapping[str, str],
 ) -> bytes:
-    """Encode the FileMetaData; ``schema`` has the top-level columns with their descendants."""
-    pairs = [struct({1: binary(key), 2: binary(text)}) for key, text in notes]
-    return struct(
-        {1: i32(2), 2: array(schema), 3: i64(rows), 4: array(groups), 5: array(pairs),
-         6: binary("mmfuse")}
-    ).body
+    """Encode the FileMetaData; ``schema`` describes the columns, nested ones in depth."""
+    root = struct({4: binary("schema"), 5: i32(columns)})
+    pairs = [struct({1: binary(key), 2: binary(text)}) for key, text in notes.items()]
+    members = {1: i32(2), 2: array([root, *schema]), 3: i64(rows), 4: array(groups)}
+    return struct({**members, 5: array(pairs), 6: binary("mmfuse")}).body

@@ -1,0 +1,28 @@
+"""mmfuse: fuse per-modality feature files into one matrix, aligned by row id.
+
+    fused = mmfuse.fuse("concat", {"image": "a.npy", "text": dataframe}, normalize="l2")
+    fused.ids, fused.matrix, fused.columns
+
+The public names below are what the command line calls. They load on first use, because importing
+NumPy takes longer than printing a help page.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mmfuse.api import Fused, fuse, inspect, strategies
+    from mmfuse.errors import MmfuseError
+
+__version__ = "0.1.0"
+__all__ = ["Fused", "MmfuseError", "__version__", "fuse", "inspect", "strategies"]
+
+_HOMES = {"MmfuseError": "mmfuse.errors"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'mmfuse' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES.get(name, "mmfuse.api")), name)

@@ -1,0 +1,200 @@
+"""The public functions. The command line calls these, and nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmfuse.core.align import By
+from mmfuse.core.engine import Progress
+from mmfuse.core.ids import Ids, IntegerIds
+from mmfuse.core.options import options as options_of
+from mmfuse.core.registry import STRATEGIES, strategy_class
+from mmfuse.core.strategy import Strategy
+from mmfuse.errors import UsageError
+from mmfuse.files.formats import Layout
+from mmfuse.files.scratch import ScratchRoom
+from mmfuse.job import Job, Settings, prepare, run
+from mmfuse.nonfinite import NanPolicy
+from mmfuse.output import STDOUT, MemorySink, OutputOptions, OutputTarget
+from mmfuse.profile import InputProfile, profile
+from mmfuse.request import PerModality, inputs_of
+from mmfuse.sources import Option, SourceOptions, open_sources
+from mmfuse.summary import Summary
+
+
+@dataclass(frozen=True)
+class Fused:
+    """The result of `fuse`.
+
+    matrix: `(n, d)`; None where the result was written to a file, or for a dry run.
+    columns: the names of the `d` columns. summary: what was done.
+    """
+
+    row_ids: Ids
+    matrix: NDArray[Any] | None
+    columns: tuple[str, ...]
+    summary: Summary
+
+    @property
+    def ids(self) -> NDArray[Any]:
+        """One id a row, `(n,)`: int64 where every input's ids are integers, else str objects."""
+        if isinstance(self.row_ids, IntegerIds):
+            return self.row_ids.values
+        return np.array(list(self.row_ids), object)
+
+
+def fuse(
+    strategy: str | Strategy,
+    modalities: Mapping[str, Any] | Sequence[Any],
+    output: str | os.PathLike[str] | None = None,
+    *,
+    options: Mapping[str, Any] | None = None,
+    normalize: Option = None,
+    weight: Option = None,
+    ids: Option = None,
+    id_column: Option = None,
+    column: Option = None,
+    input_format: Option = None,
+    sidecar: bool = True,
+    by: By = "auto",
+    nan: NanPolicy = "error",
+    dtype: str = "float32",
+    format: str | None = None,
+    layout: Layout | None = None,
+    compression: str | None = None,
+    clobber: bool = True,
+    threads: int | None = None,
+    memory: int = 512 << 20,
+    dry_run: bool = False,
+    progress: Progress = lambda rows: None,
+) -> Fused:
+    """Align modalities by row id, fuse them row by row, and return or write the matrix.
+
+    strategy: a name, with its `options`, or an instance.
+    modalities: names to paths, arrays `(n, d)`, pairs (array, ids), DataFrames or Tables; or a
+        sequence of `[NAME=]PATH`.
+    output: a path, or "-" for standard output; without one the matrix is returned.
+    normalize: names of normalisations, `"center,l2"` or a list. weight: multiplies a block after
+        its normalisation. ids, id_column, column, input_format: see `SourceOptions`.
+        Each is a value for all modalities, or a mapping of their names ("*" for the others).
+    by: "auto" (ids where there are any, else position), "id" or "position".
+    nan: what to do with values that are not finite: error, keep, zero, mean or drop.
+    format, layout, compression, clobber: see `OutputOptions`.
+    threads: None for one a processor. memory: working memory in bytes.
+    progress: called with every number of rows done.
+
+    Raises UsageError, InputError, AlignmentError, OutputError or ResourceError.
+    """
+    chosen, command = _strategy(strategy, options or {})
+    inputs = inputs_of(modalities)
+    names = [item.name for item in inputs]
+    with ExitStack() as resources:
+        normalizations = PerModality.of("--normalize", normalize, names)
+        weights = PerModality.of("--weight", weight, names)
+        opened = open_sources(inputs, SourceOptions(ids, id_column, column, input_format, sidecar))
+        target = None
+        if output is not None:
+            wanted = OutputOptions(format, layout, compression, clobber)
+            target = OutputTarget(os.fspath(output), wanted, opened.paths, dry_run=dry_run)
+            resources.callback(target.close)
+        settings = Settings(by, dtype, nan, threads, memory)
+        job = prepare(command, chosen, opened.sources, normalizations, weights, settings)
+        if dry_run:
+            return _fused(job, replace(_to(target, job.summary()), dry_run=True), None)
+        folder = _scratch_folder(output)
+        scratch = ScratchRoom(memory // 2, folder)
+        if target is None:
+            return _in_memory(job, scratch, progress)
+        summary = run(job, target.sink, scratch, progress)
+        summary.bytes = target.commit() or summary.bytes
+        return _fused(job, _to(target, summary), None)
+
+
+def _strategy(strategy: str | Strategy, options: Mapping[str, Any]) -> tuple[Strategy, str]:
+    """A strategy and the name of its command. Raises UsageError for an unknown name or option."""
+    if isinstance(strategy, Strategy):
+        return strategy, type(strategy).__module__.rpartition(".")[2].replace("_", "-")
+    found = strategy_class(strategy)
+    known = {option.name for option in options_of(found)}
+    for name in options:
+        if name not in known:
+            raise UsageError(
+                f"{strategy} has no option {name!r}",
+                hint="it has " + (", ".join(sorted(known)) or "none"),
+            )
+    return found(**options), strategy
+
+
+def _scratch_folder(output: str | os.PathLike[str] | None) -> str | None:
+    """Beside the output, where there is room for it; else where temporary files go."""
+    if output is None or os.fspath(output) == STDOUT or "TMPDIR" in os.environ:
+        return None
+    return os.path.dirname(os.path.realpath(output))
+
+
+def _in_memory(job: Job, scratch: ScratchRoom, progress: Progress) -> Fused:
+    sinks: list[MemorySink] = []
+    jobs: list[Job] = []
+
+    def sink_of(final: Job, summary: Summary) -> MemorySink:
+        jobs.append(final)
+        sinks.append(MemorySink(len(final.alignment), len(final.columns), final.dtype))
+        return sinks[0]
+
+    summary = run(job, sink_of, scratch, progress)
+    return _fused(jobs[0], summary, sinks[0].matrix)
+
+
+def _fused(job: Job, summary: Summary, matrix: NDArray[Any] | None) -> Fused:
+    return Fused(job.alignment.ids, matrix, tuple(job.columns), summary)
+
+
+def _to(target: OutputTarget | None, summary: Summary) -> Summary:
+    if target is None:
+        return summary
+    return replace(summary, output=target.path, format=target.format_name, layout=target.layout)
+
+
+def inspect(path: str, **reading: Any) -> InputProfile:
+    """Look at one file: its shape, ids, lengths of rows, odd values, and mmfuse's record.
+
+    path: `[NAME=]PATH`. reading: the fields of `SourceOptions`.
+    Raises InputError or AlignmentError.
+    """
+    (item,) = inputs_of([path])
+    opened = open_sources([item], SourceOptions(**reading))
+    return profile(opened.sources[0], item)
+
+
+def strategies() -> list[dict[str, Any]]:
+    """What can be fused with: name, panel, summary, manual and options of every strategy."""
+    return [_described(name) for name in STRATEGIES.modules]
+
+
+def _described(name: str) -> dict[str, Any]:
+    found = strategy_class(name)
+    manual = [" ".join(part.split()) for part in (found.__doc__ or "").split("\n\n")]
+    return {
+        "name": name,
+        "panel": found.panel,
+        "summary": STRATEGIES.summary(name),
+        "manual": manual,
+        "options": [
+            {
+                "name": option.name,
+                "flag": option.flag,
+                "type": option.type.__name__,
+                "default": option.default,
+                "choices": list(option.choices),
+                "help": option.param.help,
+            }
+            for option in options_of(found)
+        ],
+    }

@@ -1,0 +1,82 @@
+"""Rows of a plain matrix within a file, in any order.
+
+Gathering through a memory map is three to six times faster than one read call a row. But a map
+dies of SIGBUS when somebody cuts the file short, and no Python code can catch that. So the map
+is used under a read lease: the kernel holds back whoever opens the file for writing until the
+lease is given up, and says so when asked. Where there is no lease to be had (another owner's
+file, a network file system, a writer already there), rows are read by calls.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import signal
+from typing import Any
+
+import numpy as np
+
+from mmfuse.core.ids import Rows
+from mmfuse.core.source import Matrix
+from mmfuse.errors import InputError
+from mmfuse.files.inputs import InputFile, as_bytes, read_all
+
+_SET_SIGNAL = 10  # F_SETSIG, which the fcntl module does not name
+
+
+class MappedReader:
+    """Rows of a C-ordered `(n, d)` matrix that begins at byte `offset` of a file."""
+
+    def __init__(
+        self, file: InputFile, shape: tuple[int, int], dtype: np.dtype[Any], offset: int
+    ) -> None:
+        self._file, self._shape, self._dtype, self._offset = file, shape, dtype, offset
+        self._row_bytes = shape[1] * dtype.itemsize
+        self._fd = os.open(file.path, os.O_RDONLY)
+        file.verify()
+        self._array = self._map() if _lease(self._fd) else None
+
+    def _map(self) -> Matrix:
+        mapped = mmap.mmap(self._fd, 0, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ)
+        count = self._shape[0] * self._shape[1]
+        return np.frombuffer(mapped, self._dtype, count, self._offset).reshape(self._shape)
+
+    def read(self, rows: slice | Rows, out: Matrix) -> None:
+        """Fill `out` with the rows."""
+        if self._array is None:
+            self._call(rows, out)
+        elif fcntl.fcntl(self._fd, fcntl.F_GETLEASE) != fcntl.F_RDLCK:
+            raise InputError("the file changed while it was read", where=self._file.label)
+        elif isinstance(rows, slice):
+            out[:] = self._array[rows]
+        else:
+            # in range, since an alignment made them; mode="raise" would copy twice
+            np.take(self._array, rows, axis=0, out=out, mode="clip")
+
+    def _call(self, rows: slice | Rows, out: Matrix) -> None:
+        """Read by calls; one for consecutive rows, else one a row."""
+        numbers = [rows.start] if isinstance(rows, slice) else rows.tolist()
+        parts = [out] if isinstance(rows, slice) else list(out)
+        for row, part in zip(numbers, parts, strict=True):
+            place = self._offset + row * self._row_bytes
+            read_all(self._fd, as_bytes(part), place, self._file.label)
+
+    def close(self) -> None:
+        """Give up map and lease. Raises InputError if the file changed meanwhile."""
+        self._array = None
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+            self._file.verify()
+
+
+def _lease(fd: int) -> bool:
+    """Take a read lease, if there is one to be had."""
+    try:
+        # told by a signal that is ignored by default: reading asks for the lease's state instead
+        fcntl.fcntl(fd, _SET_SIGNAL, signal.SIGURG)
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,81 @@
+"""Compressed Parquet, written by pyarrow."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mmfuse.core.ids import Ids, IntegerIds
+from mmfuse.core.source import Matrix
+from mmfuse.files.formats import Table
+
+_GROUP_BYTES = 128 << 20
+
+
+class CompressedSink:
+    """Row groups through pyarrow, in order; as large whatever blocks come."""
+
+    positional = False
+
+    def __init__(self, fd: int, table: Table) -> None:
+        self._table = table
+        width = len(table.columns)
+        self._kind = pa.from_numpy_dtype(table.dtype)
+        fields = [pa.field("id", _arrow_ids(table.ids.take(slice(0, 0))).type, nullable=False)]
+        if table.layout == "vector":
+            element = pa.field("element", self._kind, nullable=False)
+            fields.append(pa.field("embedding", pa.list_(element, width), nullable=False))
+        else:
+            fields += [pa.field(name, self._kind, nullable=False) for name in table.columns]
+        self._schema = pa.schema(fields, {"mmfuse": table.metadata})
+        self._rows = max(1, min(131_072, _GROUP_BYTES // (width * table.dtype.itemsize)))
+        self._group = np.empty((min(self._rows, len(table.ids)), width), table.dtype)
+        self._filled = self._done = 0
+        self._file = pa.PythonFile(os.fdopen(os.dup(fd), "wb"), "w")
+        self._writer = pq.ParquetWriter(
+            self._file,
+            self._schema,
+            compression=table.compression,
+            use_dictionary=False,
+            write_statistics=False,
+            write_page_checksum=True,
+        )
+
+    def write(self, start: int, block: Matrix) -> None:
+        """The next rows."""
+        while len(block):
+            part = block[: self._rows - self._filled]
+            self._group[self._filled : self._filled + len(part)] = part
+            self._filled += len(part)
+            block = block[len(part) :]
+            if self._filled == self._rows:
+                self._flush()
+
+    def _flush(self) -> None:
+        if not self._filled:
+            return
+        rows = self._group[: self._filled]
+        ids = self._table.ids.take(slice(self._done, self._done + self._filled))
+        if self._table.layout == "vector":
+            values = pa.array(rows.reshape(-1), self._kind)
+            arrays = [pa.FixedSizeListArray.from_arrays(values, type=self._schema.field(1).type)]
+        else:
+            arrays = [pa.array(column) for column in np.ascontiguousarray(rows.T)]
+        self._writer.write_table(pa.table([_arrow_ids(ids), *arrays], schema=self._schema))
+        self._done += self._filled
+        self._filled = 0
+
+    def close(self) -> None:
+        """The last row group and the footer."""
+        self._flush()
+        self._writer.close()
+        self._file.close()
+
+
+def _arrow_ids(ids: Ids) -> pa.Array:
+    if isinstance(ids, IntegerIds):
+        return pa.array(ids.values)
+    return pa.array(list(ids), pa.string())

@@ -1,0 +1,113 @@
+"""`csv`: comma or tab separated text with a header line; a column a feature, or a list a cell."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mmfuse.core.ids import Ids, IntegerIds, TextIds, plain_integers
+from mmfuse.core.source import Matrix
+from mmfuse.files.arrow import ArrowSource, arrow_source, ids_of
+from mmfuse.files.columns import choose_ids
+from mmfuse.files.formats import Layout, Reading, Table
+from mmfuse.files.inputs import InputFile
+from mmfuse.files.output import write_stream
+from mmfuse.files.paths import suffix
+from mmfuse.files.sheet import Sheet, open_sheet, parse_lists
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+suffixes: Sequence[str] = (".csv", ".tsv")
+layouts: Sequence[Layout] = ("wide",)
+
+
+def open(file: InputFile, name: str, how: Reading) -> ArrowSource:
+    """One modality in a CSV or TSV file; see `formats.Format`."""
+    import pyarrow as pa
+
+    sheet = _sheet(file)
+
+    def scan(columns: list[str]) -> Iterator[pa.RecordBatch]:
+        types = {column: sheet.schema.field(column).type for column in columns}
+        if not any(map(pa.types.is_list, types.values())):
+            return sheet.batches(types)
+        return map(parse_lists, sheet.batches(dict.fromkeys(columns, pa.string())))
+
+    return arrow_source(
+        name,
+        sheet.schema,
+        scan,
+        how,
+        label=file.label,
+        rows=None,
+        file=file,
+        may_lack=dict.fromkeys(sheet.names, True),
+        scan_text=lambda columns: sheet.batches(dict.fromkeys(columns, pa.string())),
+    )
+
+
+def read_ids(file: InputFile, column: str | None) -> Ids:
+    """The id column alone: the one named, else by the rules."""
+    import pyarrow as pa
+
+    sheet = _sheet(file)
+    chosen = choose_ids(sheet.names, column)
+    ids = ids_of((batch.column(0) for batch in sheet.batches({chosen: pa.string()})), chosen)
+    assert isinstance(ids, TextIds)
+    return plain_integers(ids)
+
+
+def _sheet(file: InputFile) -> Sheet:
+    return open_sheet(file, "\t" if suffix(file.name) == ".tsv" else ",")
+
+
+class CsvSink:
+    """Writes rows in order, a column a feature; every float in its shortest exact form."""
+
+    positional = False
+
+    def __init__(self, fd: int, table: Table, delimiter: str) -> None:
+        self._fd, self._table, self._delimiter = fd, table, delimiter
+        write_stream(fd, self._lines([], header=True))
+
+    def write(self, start: int, block: Matrix) -> None:
+        """The next rows."""
+        import pyarrow as pa
+
+        ids = self._table.ids.take(slice(start, start + len(block)))
+        first = pa.array(ids.values) if isinstance(ids, IntegerIds) else pa.array(list(ids))
+        write_stream(self._fd, self._lines([first, *map(pa.array, np.ascontiguousarray(block.T))]))
+
+    def _lines(self, columns: list[pa.Array], header: bool = False) -> bytes:
+        import pyarrow as pa
+        import pyarrow.csv as pa_csv
+
+        names = ["id", *self._table.columns]
+        buffer = io.BytesIO()
+        options = pa_csv.WriteOptions(include_header=False, delimiter=self._delimiter)
+        if header:  # as a row of text, so that names are quoted only where they must be
+            columns = [pa.array([name]) for name in names]
+        pa_csv.write_csv(pa.record_batch(columns, names=names), buffer, options)
+        return buffer.getvalue()
+
+    def close(self) -> None:
+        """Nothing comes after the rows."""
+
+
+def sink(fd: int, table: Table) -> CsvSink:
+    """A writer of CSV, or of TSV where the output is named so."""
+    return CsvSink(fd, table, "\t" if suffix(table.path) == ".tsv" else ",")
+
+
+def companions(table: Table) -> Mapping[str, bytes]:
+    """A CSV file holds everything itself."""
+    return {}
+
+
+def metadata(file: InputFile) -> str | None:
+    """A CSV file has no room for a record."""
+    return None

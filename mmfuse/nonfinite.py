@@ -1,0 +1,44 @@
+"""What to do with values that are not finite: the `--nan` policies."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from mmfuse.core.batch import Block
+from mmfuse.core.fusion import Stage
+from mmfuse.core.normalization import Normalization
+from mmfuse.core.statistics import Moments
+from mmfuse.core.strategy import Learned
+
+NanPolicy = Literal["error", "keep", "zero", "mean", "drop"]
+
+
+class _ToZero(Normalization):
+    """Every value that is not finite becomes 0."""
+
+    def normalize(self, x: Block, learned: Learned) -> None:
+        x[~np.isfinite(x)] = 0
+
+
+class _ToMean(Normalization):
+    """Every value that is not finite becomes the mean of its column's finite values."""
+
+    learns = True
+
+    def solve(self, moments: Moments) -> Learned:
+        return {"mean": moments.mean}
+
+    def normalize(self, x: Block, learned: Learned) -> None:
+        rows, columns = np.nonzero(~np.isfinite(x))
+        x[rows, columns] = learned["mean"][columns]
+
+
+def filling(policy: NanPolicy) -> tuple[Stage, ...]:
+    """The stages that a policy puts before a modality's normalisations."""
+    if policy == "zero":
+        return (Stage.of("nan-zero", _ToZero()),)
+    if policy == "mean":
+        return (Stage.of("nan-mean", _ToMean()),)
+    return ()

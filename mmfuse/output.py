@@ -1,0 +1,159 @@
+"""Where the result goes: a file with its companions, standard output, or memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mmfuse.core.source import Matrix, Sink
+from mmfuse.errors import UsageError
+from mmfuse.files.formats import FileSink, Format, Layout, Table, by_name, known_format
+from mmfuse.files.output import OutputFile, write_stream, writing
+from mmfuse.files.paths import same_file
+from mmfuse.job import Job
+from mmfuse.summary import Summary
+
+STDOUT = "-"
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """How the output is written.
+
+    format: by name; None: by the suffix. layout: `vector` or `wide`; None: the format's own.
+    compression: of Parquet; None or `none`: plain pages. clobber: whether a file that is there
+    is replaced.
+    """
+
+    format: str | None = None
+    layout: Layout | None = None
+    compression: str | None = None
+    clobber: bool = True
+
+
+class MemorySink(Sink):
+    """Keeps the rows as one array."""
+
+    def __init__(self, rows: int, width: int, dtype: np.dtype[Any]) -> None:
+        self.matrix: Matrix = np.empty((rows, width), dtype)
+
+    def write(self, start: int, block: Matrix) -> None:
+        self.matrix[start : start + len(block)] = block
+
+
+class OutputTarget:
+    """A file that is to be written, with those beside it; nothing appears before `commit`.
+
+    Raises UsageError or OutputError at once for a place that cannot be written, or that is one
+    of the inputs.
+    """
+
+    def __init__(
+        self, path: str, options: OutputOptions, inputs: Sequence[str], *, dry_run: bool = False
+    ) -> None:
+        self.path, self._options, self._inputs = path, options, inputs
+        self.format = self._format()
+        self.format_name = self.format.__name__.rpartition(".")[2]
+        self.layout = self._layout()
+        if options.compression not in (None, "none") and self.format is not by_name("parquet"):
+            raise UsageError("--compression is for Parquet")
+        self._opened = ExitStack()
+        self._files: list[OutputFile] = []
+        self._sink: FileSink | None = None
+        self.fd = -1 if dry_run else self._open()
+
+    def _format(self) -> Format:
+        if self.path == STDOUT:
+            return by_name(self._options.format or "csv")
+        return known_format(self.path, self._options.format, "--format")
+
+    def _layout(self) -> Layout:
+        layout = self._options.layout or self.format.layouts[0]
+        if layout not in self.format.layouts:
+            raise UsageError(
+                f"this format cannot be written in the layout {layout!r}",
+                hint=f"it is always {' or '.join(self.format.layouts)}",
+            )
+        return layout
+
+    def _open(self) -> int:
+        if self.path != STDOUT:
+            return self._create(self.path).fd
+        sys.stdout.flush()
+        if self.format is by_name("csv"):
+            return sys.stdout.fileno()
+        if sys.stdout.isatty():
+            raise UsageError("binary data would go to the terminal", hint="name a file with -o")
+        return self._opened.enter_context(tempfile.TemporaryFile()).fileno()
+
+    def _create(self, path: str) -> OutputFile:
+        if any(same_file(path, other) for other in self._inputs):
+            raise UsageError(f"{path} is one of the inputs", hint="name another file with -o")
+        file = self._opened.enter_context(OutputFile(path, clobber=self._options.clobber))
+        self._files.append(file)
+        return file
+
+    def sink(self, job: Job, summary: Summary) -> Sink:
+        """The sink of the rows of a job."""
+        table = Table(
+            path=self.path,
+            ids=job.alignment.ids,
+            columns=job.columns,
+            dtype=job.dtype,
+            layout=self.layout,
+            metadata=json.dumps(summary.record(), ensure_ascii=False, sort_keys=True),
+            compression=self._options.compression,
+        )
+        if self.path != STDOUT:
+            for path, content in self.format.companions(table).items():
+                with writing(path):
+                    write_stream(self._create(path).fd, content)
+        with writing(self.path):
+            self._sink = self.format.sink(self.fd, table)
+        return _Guarded(self._sink, self.path)
+
+    def commit(self) -> int:
+        """Let everything appear, what belongs to the file before the file; returns its bytes."""
+        assert self._sink is not None
+        with writing(self.path):
+            self._sink.close()
+            if self.path == STDOUT:
+                return self._to_stdout()
+            size = os.fstat(self.fd).st_size
+        for file in reversed(self._files):
+            file.commit()
+        return size
+
+    def _to_stdout(self) -> int:
+        if self.fd == sys.stdout.fileno():
+            return 0
+        with open(self.fd, "rb", closefd=False) as spooled:
+            spooled.seek(0)
+            shutil.copyfileobj(spooled, sys.stdout.buffer, 1 << 20)
+            sys.stdout.buffer.flush()
+            return spooled.tell()
+
+    def close(self) -> None:
+        """Give up whatever was not committed."""
+        self._opened.close()
+
+
+class _Guarded(Sink):
+    """A sink whose operating system errors name the output."""
+
+    def __init__(self, sink: FileSink, path: str) -> None:
+        self._sink, self._path = sink, path
+        self.positional = sink.positional
+
+    def write(self, start: int, block: Matrix) -> None:
+        with writing(self._path):
+            self._sink.write(start, block)

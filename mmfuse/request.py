@@ -1,0 +1,88 @@
+"""What is asked for: the inputs with their options, each said for one modality or for all."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from mmfuse.errors import UsageError
+from mmfuse.files.paths import split_name, stem
+
+Value = TypeVar("Value")
+ALL = "*"
+"""The key of a per-modality option that holds for every modality without a value of its own."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """A modality by name: a path, or a value in memory."""
+
+    name: str
+    value: Any
+
+    @property
+    def label(self) -> str:
+        """How messages name it."""
+        return f"{self.name}={self.value}" if isinstance(self.value, str) else self.name
+
+
+def inputs_of(modalities: Mapping[str, Any] | Sequence[Any]) -> tuple[Input, ...]:
+    """The inputs of a mapping of names, or of a sequence of `[NAME=]PATH`.
+
+    Raises UsageError: none, no name to tell one by, two of the same name.
+    """
+    if isinstance(modalities, Mapping):
+        found = [Input(name, _path(value)) for name, value in modalities.items()]
+    else:
+        found = [_input(value) for value in modalities]
+    if not found:
+        raise UsageError("no inputs", hint="give files as [NAME=]PATH")
+    for k, item in enumerate(found):
+        if any(item.name == other.name for other in found[:k]):
+            proposed = " ".join(
+                f"{item.name}{n}={i.value}"
+                for n, i in enumerate((i for i in found if i.name == item.name), 1)
+            )
+            raise UsageError(f"two inputs are named {item.name!r}", hint=f"name them: {proposed}")
+    return tuple(found)
+
+
+def _input(value: Any) -> Input:
+    value = _path(value)
+    if not isinstance(value, str):
+        raise UsageError("inputs in memory need names: give a mapping of names to modalities")
+    name, path = split_name(value)
+    return Input(name or ("stdin" if path == "-" else stem(path)), path)
+
+
+def _path(value: Any) -> Any:
+    return value.__fspath__() if hasattr(value, "__fspath__") else value
+
+
+@dataclass(frozen=True)
+class PerModality(Generic[Value]):
+    """An option's value for every modality."""
+
+    option: str
+    values: Mapping[str, Value]
+
+    @classmethod
+    def of(
+        cls, option: str, given: Value | Mapping[str, Value] | None, names: Sequence[str]
+    ) -> PerModality[Value]:
+        """One value for all, or a mapping of names. Raises UsageError for an unknown name."""
+        values = {} if given is None else given if isinstance(given, Mapping) else {ALL: given}
+        for name in values:
+            if name != ALL and name not in names:
+                near = difflib.get_close_matches(name, names, n=1)
+                raise UsageError(
+                    f"{option} names {name!r}, which is no modality",
+                    hint=f"did you mean {near[0]!r}?" if near else "there are " + ", ".join(names),
+                )
+        return cls(option, values)
+
+    def get(self, name: str, default: Value) -> Value:
+        """The value for one modality."""
+        return self.values.get(name, self.values.get(ALL, default))

@@ -1,0 +1,100 @@
+"""From what the user names to sources: the file, its format, and where its row ids are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mmfuse.core.source import Source
+from mmfuse.errors import AlignmentError
+from mmfuse.files.formats import Reading, known_format
+from mmfuse.files.ids import read_ids, sidecar, split_column
+from mmfuse.files.inputs import open_input, reading
+from mmfuse.files.memory import ids_of_values, memory_source
+from mmfuse.request import Input, PerModality
+
+Option = Mapping[str, Any] | Any | None
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """How inputs are read; each value is for all modalities, or a mapping of their names.
+
+    ids: a file of row ids (`FILE[:COLUMN]`), or the ids. id_column: the column that holds them.
+    column: feature columns, names or globs. format: of files whose suffix does not tell.
+    sidecar: whether a file of ids beside an input is looked for.
+    """
+
+    ids: Option = None
+    id_column: Option = None
+    column: Option = None
+    format: Option = None
+    sidecar: bool = True
+
+
+@dataclass
+class Opened:
+    """Sources, and every file that was opened for them: the output must not harm one."""
+
+    sources: list[Source] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+
+
+def open_sources(inputs: Sequence[Input], options: SourceOptions) -> Opened:
+    """Open every input as far as its header and ids.
+
+    Raises UsageError, InputError or AlignmentError, with the input it is about.
+    """
+    names = [item.name for item in inputs]
+    ids = PerModality.of("--ids", options.ids, names)
+    id_column = PerModality.of("--id-column", options.id_column, names)
+    column = PerModality.of("--column", options.column, names)
+    format = PerModality.of("--from", options.format, names)
+    opened = Opened()
+    for item in inputs:
+        columns = column.get(item.name, ())
+        how = Reading(
+            id_column.get(item.name, None),
+            (columns,) if isinstance(columns, str) else tuple(columns),
+            outside_ids=ids.get(item.name, None) is not None,
+        )
+        with reading(item.label):
+            source = _open(item, how, format.get(item.name, None), opened)
+            _attach_ids(source, item, ids.get(item.name, None), options.sidecar, opened)
+        opened.sources.append(source)
+    return opened
+
+
+def _open(item: Input, how: Reading, format: str | None, opened: Opened) -> Source:
+    if not isinstance(item.value, str):
+        return memory_source(item.value, item.name, how)
+    module = known_format(item.value, format, "--from")
+    file = open_input(item.value, item.label)
+    opened.paths.append(file.path)
+    return module.open(file, item.name, how)
+
+
+def _attach_ids(source: Source, item: Input, given: Any, beside: bool, opened: Opened) -> None:
+    """Ids from outside the file: those the user names, else a sidecar."""
+    if given is not None and not isinstance(given, str | os.PathLike):
+        source.ids, source.id_source = ids_of_values(given), "given"
+    elif given is not None:
+        path, column = split_column(os.fspath(given))
+        _read(source, path, column, "", opened)
+    elif source.ids is None and beside and isinstance(item.value, str):
+        found = sidecar(item.value)
+        if found is not None:
+            _read(source, found, None, " (sidecar)", opened)
+    if source.ids is not None and len(source.ids) != source.rows:
+        raise AlignmentError(
+            f"{len(source.ids):,} ids for {source.rows:,} rows (ids from {source.id_source})"
+        )
+
+
+def _read(source: Source, path: str, column: str | None, note: str, opened: Opened) -> None:
+    source.ids, file = read_ids(path, column, source.label)
+    source.id_source = os.path.basename(path) + note
+    opened.paths.append(file.path)
+    file.verify()

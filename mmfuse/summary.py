@@ -1,0 +1,76 @@
+"""What a run did, as data: for people, for `--json`, and for the record in the output."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+SUMMARY_VERSION = 1
+
+
+@dataclass
+class InputSummary:
+    """One input: as it was found, what of it was used, and what was done to it.
+
+    norm: mean and standard deviation of the lengths of a sample of its rows, as stored.
+    """
+
+    name: str
+    file: str
+    rows: int
+    columns: int
+    dtype: str
+    ids: str
+    kept: int
+    dropped: int
+    normalize: list[str]
+    weight: float
+    norm: list[float] | None = None
+
+
+@dataclass
+class Summary:
+    """One run. `as_dict` is the object that `--json` prints; its schema is versioned."""
+
+    command: str
+    options: dict[str, Any]
+    inputs: list[InputSummary]
+    join: str
+    by: str
+    rows: int
+    columns: int
+    dtype: str
+    slices: dict[str, list[int]]
+    output: str | None
+    format: str | None
+    layout: str | None
+    bytes: int
+    memory: int
+    threads: int
+    dry_run: bool
+    version: str
+    notes: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, ready for JSON."""
+        return {"mmfuse_summary": SUMMARY_VERSION, **asdict(self)}
+
+    def record(self) -> dict[str, Any]:
+        """What the output's metadata keep: no clock, no absolute path, nothing of the machine."""
+        kept = ("name", "rows", "columns", "dtype", "ids", "kept", "dropped", "normalize", "weight")
+        inputs = [
+            {**{key: getattr(i, key) for key in kept}, "file": os.path.basename(i.file)}
+            for i in self.inputs
+        ]
+        return {
+            "version": self.version,
+            "command": self.command,
+            "strategy": self.command,
+            "parameters": self.options,
+            "inputs": inputs,
+            "join": {"how": self.join, "by": self.by, "rows": self.rows},
+            "columns": self.columns,
+            "dtype": self.dtype,
+            "slices": self.slices,
+        }
