@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmfuse.core.align import By
-from mmfuse.core.engine import Progress
 from mmfuse.core.ids import Ids, IntegerIds
 from mmfuse.core.options import options as options_of
-from mmfuse.core.registry import STRATEGIES, strategy_class
+from mmfuse.core.registry import NORMALIZATIONS, STRATEGIES, strategy_class
+from mmfuse.core.source import Progress, unseen
 from mmfuse.core.strategy import Strategy
 from mmfuse.errors import UsageError
 from mmfuse.files.formats import Layout
@@ -73,7 +73,7 @@ def fuse(
     threads: int | None = None,
     memory: int = 512 << 20,
     dry_run: bool = False,
-    progress: Progress = lambda rows: None,
+    progress: Progress = unseen,
 ) -> Fused:
     """Align modalities by row id, fuse them row by row, and return or write the matrix.
 
@@ -88,7 +88,7 @@ def fuse(
     nan: what to do with values that are not finite: error, keep, zero, mean or drop.
     format, layout, compression, clobber: see `OutputOptions`.
     threads: None for one a processor. memory: working memory in bytes.
-    progress: called with every number of rows done.
+    progress: called as rows are done; see `core.source.Progress`.
 
     Raises UsageError, InputError, AlignmentError, OutputError or ResourceError.
     """
@@ -109,7 +109,7 @@ def fuse(
         if dry_run:
             return _fused(job, replace(_to(target, job.summary()), dry_run=True), None)
         folder = _scratch_folder(output)
-        scratch = ScratchRoom(memory // 2, folder)
+        scratch = ScratchRoom(memory // 2, folder, progress)
         if target is None:
             return _in_memory(job, scratch, progress)
         summary = run(job, target.sink, scratch, progress)
@@ -162,15 +162,23 @@ def _to(target: OutputTarget | None, summary: Summary) -> Summary:
     return replace(summary, output=target.path, format=target.format_name, layout=target.layout)
 
 
-def inspect(path: str, **reading: Any) -> InputProfile:
-    """Look at one file: its shape, ids, lengths of rows, odd values, and mmfuse's record.
+def inspect(
+    files: Sequence[Any] | Mapping[str, Any],
+    *,
+    ids: Option = None,
+    id_column: Option = None,
+    column: Option = None,
+    format: Option = None,
+    sidecar: bool = True,
+) -> list[InputProfile]:
+    """Look at files: shape, ids, lengths of rows, odd values, and the record mmfuse left.
 
-    path: `[NAME=]PATH`. reading: the fields of `SourceOptions`.
-    Raises InputError or AlignmentError.
+    files: as `modalities` of `fuse`; the options as `SourceOptions`.
+    Raises UsageError, InputError or AlignmentError.
     """
-    (item,) = inputs_of([path])
-    opened = open_sources([item], SourceOptions(**reading))
-    return profile(opened.sources[0], item)
+    inputs = inputs_of(files)
+    opened = open_sources(inputs, SourceOptions(ids, id_column, column, format, sidecar))
+    return [profile(source, item) for source, item in zip(opened.sources, inputs, strict=True)]
 
 
 def strategies() -> list[dict[str, Any]]:
@@ -198,3 +206,10 @@ def _described(name: str) -> dict[str, Any]:
             for option in options_of(found)
         ],
     }
+
+
+def normalizations() -> list[dict[str, str]]:
+    """What can be normalised with: name and summary of every normalisation."""
+    return [
+        {"name": name, "summary": NORMALIZATIONS.summary(name)} for name in NORMALIZATIONS.modules
+    ]

@@ -12,13 +12,13 @@ import numpy as np
 
 from mmfuse import __version__
 from mmfuse.core.align import Alignment, By, align
-from mmfuse.core.engine import Engine, Progress
+from mmfuse.core.engine import Engine
 from mmfuse.core.fusion import Fusion, Stage
 from mmfuse.core.options import options as options_of
 from mmfuse.core.plan import Plan, plan
 from mmfuse.core.registry import normalization
 from mmfuse.core.schema import Modality, Schema
-from mmfuse.core.source import RowReader, Scratch, Sink, Source
+from mmfuse.core.source import Progress, RowReader, Scratch, Sink, Source
 from mmfuse.core.strategy import Strategy
 from mmfuse.core.tally import Tally
 from mmfuse.errors import InputError, UsageError

@@ -14,7 +14,6 @@ from mmfuse.files.formats import by_suffix
 from mmfuse.files.inputs import open_input, reading
 from mmfuse.request import Input
 
-PROFILE_VERSION = 1
 _QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -46,7 +45,7 @@ class InputProfile:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON."""
-        return {"mmfuse_inspect": PROFILE_VERSION, **asdict(self)}
+        return asdict(self)
 
 
 def profile(source: Source, item: Input) -> InputProfile:

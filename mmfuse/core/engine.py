@@ -20,13 +20,11 @@ from mmfuse.core.align import Alignment
 from mmfuse.core.batch import Block
 from mmfuse.core.fusion import Fusion
 from mmfuse.core.plan import Plan
-from mmfuse.core.source import Matrix, RowReader, Sink
+from mmfuse.core.source import Matrix, Progress, RowReader, Sink, unseen
 from mmfuse.core.statistics import Moments
 from mmfuse.core.tally import Tally
 
 Found = TypeVar("Found")
-Progress = Callable[[int], None]
-"""Told how many more rows are done."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class Engine:
     plan: Plan
     checked: bool = True
     """Whether values that are not finite are counted."""
-    progress: Progress = lambda rows: None
+    progress: Progress = unseen
 
     def fit(self, fusion: Fusion) -> tuple[Fusion, Tally]:
         """Let every stage learn: one pass a stage of the longest chain of learning stages."""
@@ -61,14 +59,14 @@ class Engine:
         def gather(space: _Workspace, start: int, stop: int) -> tuple[dict[int, Moments], Tally]:
             return self._gather(fusion, space, start, stop)
 
-        for found, part in self._pass(gather, self.plan.statistic_rows, fusion):
+        for found, part in self._pass("learning", gather, self.plan.statistic_rows, fusion):
             tally = tally.merge(part)
             gathered = {m: gathered[m].merge(moments) for m, moments in found.items()}
         return gathered, tally
 
     def finite_rows(self, fusion: Fusion) -> NDArray[np.bool_]:
         """Which output rows have finite values only, shape `(n,)`."""
-        parts = self._pass(self._finite, self.plan.statistic_rows, fusion)
+        parts = self._pass("checking", self._finite, self.plan.statistic_rows, fusion)
         return np.concatenate(list(parts))
 
     def run(self, fusion: Fusion, sink: Sink, width: int, dtype: np.dtype[Any]) -> Tally:
@@ -81,7 +79,7 @@ class Engine:
                 sink.write(start, block)
                 return found
 
-            for found in self._pass(write, self.plan.block_rows, fusion, width, dtype):
+            for found in self._pass("fusing", write, self.plan.block_rows, fusion, width, dtype):
                 tally = tally.merge(found)
             return tally
 
@@ -89,13 +87,16 @@ class Engine:
             block, found = self._fuse(fusion, space, start, stop)
             return start, block.copy(), found
 
-        for start, block, found in self._pass(produce, self.plan.block_rows, fusion, width, dtype):
+        for start, block, found in self._pass(
+            "fusing", produce, self.plan.block_rows, fusion, width, dtype
+        ):
             sink.write(start, block)
             tally = tally.merge(found)
         return tally
 
     def _pass(
         self,
+        name: str,
         work: Callable[[_Workspace, int, int], Found],
         step: int,
         fusion: Fusion,
@@ -117,7 +118,7 @@ class Engine:
 
         for start, found in _ordered(task, range(0, n, step), self.plan.threads):
             yield found
-            self.progress(min(step, n - start))
+            self.progress(name, min(step, n - start), n)
 
     def _gather(
         self, fusion: Fusion, space: _Workspace, start: int, stop: int

@@ -63,13 +63,26 @@ class Registry:
 
     def summary(self, name: str) -> str:
         """The first sentence of its manual, read from the source text of its module."""
+        found = self._class(name)
+        return first_sentence((found and ast.get_docstring(found)) or "")
+
+    def attribute(self, name: str, attribute: str) -> str | None:
+        """Text that its class assigns to an attribute, read likewise; None if it assigns none."""
+        found = self._class(name)
+        for node in found.body if found else ():
+            target = node.target if isinstance(node, ast.AnnAssign) else None
+            if isinstance(target, ast.Name) and target.id == attribute:
+                assert isinstance(node, ast.AnnAssign)
+                return str(ast.literal_eval(node.value)) if node.value is not None else None
+        return None
+
+    def _class(self, name: str) -> ast.ClassDef | None:
         spec = importlib.util.find_spec(self.modules[name])
         assert spec is not None
         assert spec.origin is not None
         with open(spec.origin, encoding="utf-8") as source:
             tree = ast.parse(source.read())
-        classes = (node for node in tree.body if isinstance(node, ast.ClassDef))
-        return first_sentence(next((ast.get_docstring(node) for node in classes), None) or "")
+        return next((node for node in tree.body if isinstance(node, ast.ClassDef)), None)
 
 
 def first_sentence(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -25,11 +25,19 @@ class RowReader(Protocol):
         """Give back what reading took; raises InputError if the source changed meanwhile."""
 
 
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how many more rows of it are done, and how many there are in all."""
+
+
+def unseen(step: str, rows: int, total: int) -> None:
+    """The progress that nobody looks at."""
+
+
 class Scratch(Protocol):
     """Room for a matrix whose rows cannot be read in any order where they are."""
 
     def store(
-        self, shape: tuple[int, int], dtype: np.dtype[Any], blocks: Iterable[Matrix]
+        self, shape: tuple[int, int], dtype: np.dtype[Any], blocks: Iterable[Matrix], name: str = ""
     ) -> Matrix:
         """The blocks, one below the other, as one array of that shape; on disk if it is large."""
 
@@ -59,7 +67,8 @@ class Source(ABC):
 
     def reader(self, scratch: Scratch) -> RowReader:
         """Rows in any order. By default every row is first decoded into scratch room."""
-        return ArrayReader(scratch.store((self.rows, len(self.columns)), self.dtype, self.blocks()))
+        shape = (self.rows, len(self.columns))
+        return ArrayReader(scratch.store(shape, self.dtype, self.blocks(), self.name))
 
 
 class ArrayReader:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 COMPRESSED = (".gz", ".zst")
 
-_NAMED = re.compile(r"([^=/\\.]+)=(.*)", re.DOTALL)
+_NAMED = re.compile(r"([^=/]+)=(.*)", re.DOTALL)
 
 
 def split_name(text: str) -> tuple[str | None, str]:

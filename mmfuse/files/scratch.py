@@ -5,12 +5,12 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
-from mmfuse.core.source import Matrix
+from mmfuse.core.source import Matrix, Progress, unseen
 from mmfuse.errors import InputError
 from mmfuse.files.inputs import as_bytes
 from mmfuse.files.output import write_all, writing
@@ -19,18 +19,22 @@ from mmfuse.files.output import write_all, writing
 class ScratchRoom:
     """Holds matrices up to `memory` bytes in all in memory, larger ones in files in `folder`."""
 
-    def __init__(self, memory: int, folder: str | None = None) -> None:
+    def __init__(
+        self, memory: int, folder: str | None = None, progress: Progress = unseen
+    ) -> None:
         self._memory = memory
         self._folder = folder
+        self._progress = progress
 
     def store(
-        self, shape: tuple[int, int], dtype: np.dtype[Any], blocks: Iterable[Matrix]
+        self, shape: tuple[int, int], dtype: np.dtype[Any], blocks: Iterable[Matrix], name: str = ""
     ) -> Matrix:
         """The blocks one below the other, as an array of `shape`.
 
         Raises InputError where the blocks do not have just that many rows.
         """
         needed = shape[0] * shape[1] * dtype.itemsize
+        blocks = self._watched(blocks, shape[0], name)
         if needed > self._memory:
             return self._on_disk(shape, dtype, blocks)
         self._memory -= needed
@@ -42,6 +46,11 @@ class ScratchRoom:
             start += len(block)
         _check_complete(start, shape[0])
         return array
+
+    def _watched(self, blocks: Iterable[Matrix], rows: int, name: str) -> Iterator[Matrix]:
+        for block in blocks:
+            yield block
+            self._progress(f"reading {name}", len(block), rows)
 
     def _on_disk(
         self, shape: tuple[int, int], dtype: np.dtype[Any], blocks: Iterable[Matrix]

@@ -1,6 +1,7 @@
 import os
 import random
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -220,6 +221,20 @@ def test_wide_columns_one_at_a_time(tmp_path: Path) -> None:
     writer.close()
     os.close(fd)
     assert (tmp_path / "columns").read_bytes() == whole
+
+
+@pytest.mark.parametrize("vector", ["embedding", None])
+def test_threads_write_the_same_bytes(tmp_path: Path, vector: str | None) -> None:
+    case = random_case(2000, 40, vector=vector)
+    with small(page=1000, rows=300, group=100_000):
+        whole = write(case, tmp_path / "whole")
+        with open(tmp_path / "threads", "wb") as file, ThreadPoolExecutor(8) as threads:
+            writer = case.writer(file.fileno())
+            starts = range(0, 2000, 37)
+            blocks = [case.values[start : start + 37] for start in starts]
+            list(threads.map(writer.write, starts, blocks))
+            writer.close()
+    assert (tmp_path / "threads").read_bytes() == whole
 
 
 def test_short_writes_are_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,101 @@
+"""From exceptions to messages and exit codes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import NoReturn
+
+import typer
+
+from mmfuse.errors import MmfuseError, OutputError, ResourceError, UsageError
+from mmfuse.files.paths import show
+
+_INTERRUPTED = (signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def reporting() -> Iterator[None]:
+    """Tell every error in a few lines on stderr, and exit with its code; no traceback."""
+    for number in _INTERRUPTED:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _unwind)
+    try:
+        try:
+            yield
+        finally:
+            _flush()
+    except BrokenPipeError:
+        _quiet_exit(128 + signal.SIGPIPE)
+    except KeyboardInterrupt:
+        _quiet_exit(128 + signal.SIGINT)
+    except Exception as error:
+        if os.environ.get("MMFUSE_DEBUG") == "1":
+            raise
+        told = _as_mmfuse_error(error)
+        _tell(told)
+        _quiet_exit(told.exit_code)
+
+
+def _unwind(number: int, frame: FrameType | None) -> NoReturn:
+    """Leave through every `finally`, so that nothing half written stays behind."""
+    sys.exit(128 + number)
+
+
+def _as_mmfuse_error(error: Exception) -> MmfuseError:
+    if isinstance(error, MmfuseError):
+        return error
+    if isinstance(error, typer.TyperException):
+        return UsageError(_sentence(error.format_message()), hint=_usage(error))
+    if isinstance(error, MemoryError):
+        return ResourceError("not enough memory", hint="allow less with --memory")
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return OutputError("cannot write: no space left on device")
+    return MmfuseError(
+        f"internal error: {type(error).__name__}: {error}",
+        hint="MMFUSE_DEBUG=1 shows the traceback; please report it",
+    )
+
+
+def _sentence(message: str) -> str:
+    text = " ".join(message.split()).rstrip(".")
+    return text[:1].lower() + text[1:]
+
+
+def _usage(error: typer.TyperException) -> str | None:
+    context = getattr(error, "ctx", None)
+    return f"{context.command_path} --help" if context is not None else None
+
+
+def _tell(error: MmfuseError) -> None:
+    lines = [f"error: {show(error.message)}"]
+    if error.where is not None:
+        lines.append(f"  in: {show(error.where)}")
+    if error.hint is not None:
+        lines.append(f"hint: {show(error.hint)}")
+    with suppress(OSError, AttributeError, ValueError):  # stderr may be closed or full
+        sys.stderr.write("\n".join(lines) + "\n")
+        sys.stderr.flush()
+
+
+def _flush() -> None:
+    if sys.stdout is not None:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(f"cannot write standard output: {error.strerror}") from error
+
+
+def _quiet_exit(code: int) -> NoReturn:
+    """Exit without Python's own words about what it could not flush."""
+    with suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+    sys.exit(code)

@@ -1,0 +1,79 @@
+"""`mmfuse`: the commands, found by looking, and the one place where an error becomes an exit code."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from mmfuse import __version__
+from mmfuse.cli.commands import COMMANDS, command_of
+from mmfuse.cli.errors import reporting
+from mmfuse.core.registry import STRATEGIES
+from mmfuse.errors import UsageError
+
+_HELP = """Fuse per-modality feature files into one matrix, aligned by row id.
+
+Every strategy is a command:  mmfuse concat image.npy text=b.parquet -o fused.parquet
+"""
+_INTERSPERSED = {"help_option_names": ["-h", "--help"]}
+
+
+class Commands(TyperGroup):
+    """Every strategy and every module of `mmfuse.cli` that is a command; each loads when called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names of all commands."""
+        return [*STRATEGIES.modules, *COMMANDS]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """One command. Raises UsageError for an unknown one, with the nearest name."""
+        names = self.list_commands(ctx)
+        if cmd_name in names:
+            return command_of(cmd_name)
+        if ctx.resilient_parsing:
+            return None
+        near = difflib.get_close_matches(cmd_name, names, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "mmfuse --help lists the commands"
+        if not near and ("." in cmd_name or "=" in cmd_name):
+            hint = f"a strategy comes first: mmfuse concat {cmd_name} … -o OUT"
+        raise UsageError(f"no command {cmd_name!r}", hint=hint)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The commands in groups, each with the first sentence of its manual."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for name in STRATEGIES.modules:
+            panel = STRATEGIES.attribute(name, "panel") or "Feature-level fusion"
+            groups.setdefault(panel, []).append((name, STRATEGIES.summary(name)))
+        groups["Files"] = [(name, command.summary) for name, command in COMMANDS.items()]
+        for title, rows in groups.items():
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+
+app = typer.Typer(
+    cls=Commands,
+    help=_HELP,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings=_INTERSPERSED,
+)
+
+
+@app.callback()
+def _main(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"mmfuse {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line and exit with the code that `mmfuse.errors` documents."""
+    arguments = sys.argv[1:] or ["--help"]
+    with reporting():
+        sys.exit(app(arguments, prog_name="mmfuse", standalone_mode=False) or 0)

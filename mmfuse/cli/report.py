@@ -1,0 +1,72 @@
+"""The short summary on stderr: what was read, what was joined, what was written."""
+
+from __future__ import annotations
+
+import os
+
+from mmfuse.files.paths import show
+from mmfuse.summary import InputSummary, Summary
+
+
+def summary_table(summary: Summary) -> str:
+    """A few lines for people; not a stable format."""
+    rows = [_input_row(item) for item in summary.inputs]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if j == 2 else cell.ljust(width)
+            for j, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    lines += [f"note: {show(note)}" for note in summary.notes]
+    lines += [_join_line(summary), _output_line(summary)]
+    if summary.dry_run:
+        lines.append(
+            f"dry run: nothing was written; {_bytes(summary.memory)} of working memory on "
+            f"{summary.threads} thread{'s' if summary.threads > 1 else ''}"
+        )
+    return "\n".join(lines)
+
+
+def _input_row(item: InputSummary) -> list[str]:
+    norm = f"norm {item.norm[0]:.2f} ±{item.norm[1]:.2f}" if item.norm else ""
+    return [
+        show(item.name),
+        show(os.path.basename(item.file)),
+        f"{item.rows:,} x {item.columns:,}",
+        item.dtype,
+        "by position" if item.ids == "position" else f"ids {show(item.ids)}",
+        norm,
+    ]
+
+
+def _join_line(summary: Summary) -> str:
+    if summary.by == "position":
+        return f"by position: {summary.rows:,} rows"
+    dropped = [f"{item.dropped:,} of {show(item.name)}" for item in summary.inputs if item.dropped]
+    told = f" (dropped: {', '.join(dropped)})" if dropped else ""
+    return f"{summary.join} join: {summary.rows:,} rows kept{told}"
+
+
+def _output_line(summary: Summary) -> str:
+    parts = [summary.command]
+    for item in summary.inputs:
+        own = "" if len(item.normalize) == 0 else ",".join(item.normalize)
+        weight = "" if item.weight == 1 else f"{item.weight:g}"
+        told = " x ".join(filter(None, (own, weight)))
+        if told:
+            parts.append(f"{show(item.name)}={told}")
+    place = "stdout" if summary.output == "-" else show(summary.output or "memory")
+    return (
+        f"{', '.join(parts)} -> {place}   {summary.rows:,} x {summary.columns:,} "
+        f"{summary.dtype}   {_bytes(summary.bytes)}"
+    )
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "KB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
