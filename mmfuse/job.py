@@ -110,12 +110,15 @@ class Job:
         return [f"{source.name}: {note}" for source in self.sources for note in source.notes]
 
     def _rounding_notes(self) -> list[str]:
-        return [
-            f"{source.name}: {source.dtype.newbyteorder('=')} values are rounded to {self.dtype}"
-            + ("; --dtype float64 keeps more" if self.dtype.itemsize < 8 else "")
+        rounded = [
+            f"{source.name} ({source.dtype.newbyteorder('=')})"
             for source in self.sources
             if not np.can_cast(source.dtype, self.dtype, "safe")
         ]
+        if not rounded:
+            return []
+        more = "; --dtype float64 keeps more" if self.dtype.itemsize < 8 else ""
+        return [f"rounded to {self.dtype}: {', '.join(rounded)}{more}"]
 
 
 def prepare(

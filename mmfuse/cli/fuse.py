@@ -48,8 +48,48 @@ def _fuse(
     ],
     *,
     output: Annotated[
-        str, _Flag("--output", "-o", metavar="OUT", help="The fused file; - is stdout.")
+        str,
+        _Flag(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="The fused file; - is stdout.",
+            rich_help_panel=_WRITE,
+        ),
     ],
+    format: Annotated[
+        str | None,
+        _Flag(
+            "--format",
+            "-f",
+            metavar="FORMAT",
+            help="By default the suffix tells.",
+            rich_help_panel=_WRITE,
+        ),
+    ] = None,
+    layout: Annotated[
+        str | None,
+        _Flag(
+            metavar="LAYOUT",
+            help="vector (one column) or wide (one a feature).",
+            rich_help_panel=_WRITE,
+        ),
+    ] = None,
+    compression: Annotated[
+        str | None,
+        _Flag(
+            metavar="CODEC",
+            help="Of Parquet: none, zstd, snappy, gzip, lz4.",
+            rich_help_panel=_WRITE,
+        ),
+    ] = None,
+    no_clobber: Annotated[
+        bool, _Flag("--no-clobber", help="Refuse to replace a file.", rich_help_panel=_WRITE)
+    ] = False,
+    depfile: Annotated[
+        str | None,
+        _Flag(metavar="FILE", help="Write what OUT depends on, for Make.", rich_help_panel=_WRITE),
+    ] = None,
     ids: Annotated[
         list[str] | None,
         _Flag(
@@ -121,39 +161,6 @@ def _fuse(
     dtype: Annotated[
         str, _Flag(metavar="DTYPE", help="float16, float32 or float64.", rich_help_panel=_VALUES)
     ] = "float32",
-    format: Annotated[
-        str | None,
-        _Flag(
-            "--format",
-            "-f",
-            metavar="FORMAT",
-            help="By default the suffix tells.",
-            rich_help_panel=_WRITE,
-        ),
-    ] = None,
-    layout: Annotated[
-        str | None,
-        _Flag(
-            metavar="LAYOUT",
-            help="vector (one column) or wide (one a feature).",
-            rich_help_panel=_WRITE,
-        ),
-    ] = None,
-    compression: Annotated[
-        str | None,
-        _Flag(
-            metavar="CODEC",
-            help="Of Parquet: none, zstd, snappy, gzip, lz4.",
-            rich_help_panel=_WRITE,
-        ),
-    ] = None,
-    no_clobber: Annotated[
-        bool, _Flag("--no-clobber", help="Refuse to replace a file.", rich_help_panel=_WRITE)
-    ] = False,
-    depfile: Annotated[
-        str | None,
-        _Flag(metavar="FILE", help="Write what OUT depends on, for Make.", rich_help_panel=_WRITE),
-    ] = None,
     dry_run: Annotated[
         bool, _Flag("--dry-run", "-n", help="Read headers and ids only; print the plan.")
     ] = False,

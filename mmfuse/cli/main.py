@@ -1,4 +1,4 @@
-"""`mmfuse`: the commands, found by looking, and the one place where an error becomes an exit code."""
+"""`mmfuse`: the commands, found by looking; each is loaded when it is called."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from mmfuse import __version__
-from mmfuse.cli.commands import COMMANDS, command_of
+from mmfuse.cli.command import COMMANDS, command_of
 from mmfuse.cli.errors import reporting
 from mmfuse.core.registry import STRATEGIES
 from mmfuse.errors import UsageError
@@ -19,15 +19,15 @@ _HELP = """Fuse per-modality feature files into one matrix, aligned by row id.
 
 Every strategy is a command:  mmfuse concat image.npy text=b.parquet -o fused.parquet
 """
-_INTERSPERSED = {"help_option_names": ["-h", "--help"]}
+_SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 
 class Commands(TyperGroup):
-    """Every strategy and every module of `mmfuse.cli` that is a command; each loads when called."""
+    """Every strategy, and every module of `mmfuse.cli.commands`."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Names of all commands."""
-        return [*STRATEGIES.modules, *COMMANDS]
+        return [*STRATEGIES.modules, *COMMANDS.modules]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """One command. Raises UsageError for an unknown one, with the nearest name."""
@@ -48,7 +48,7 @@ class Commands(TyperGroup):
         for name in STRATEGIES.modules:
             panel = STRATEGIES.attribute(name, "panel") or "Feature-level fusion"
             groups.setdefault(panel, []).append((name, STRATEGIES.summary(name)))
-        groups["Files"] = [(name, command.summary) for name, command in COMMANDS.items()]
+        groups["Files"] = [(name, COMMANDS.summary(name)) for name in COMMANDS.modules]
         for title, rows in groups.items():
             with formatter.section(title):
                 formatter.write_dl(rows)
@@ -59,7 +59,7 @@ app = typer.Typer(
     help=_HELP,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings=_INTERSPERSED,
+    context_settings=_SETTINGS,
 )
 
 

@@ -7,8 +7,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
 from mmfuse.core.source import Progress, unseen
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
 
 _PATIENCE = 0.5  # seconds before a bar appears
 
@@ -28,40 +33,31 @@ class _Bars:
 
     def __init__(self, drawn: ExitStack) -> None:
         self._drawn, self._since = drawn, time.monotonic()
-        self._steps: dict[str, int] = {}
-        self._done: dict[str, tuple[int, int]] = {}
-        self._bars: object = None
+        self._done: dict[str, int] = {}
+        self._tasks: dict[str, TaskID] = {}
+        self._bars: Bars | None = None
 
     def __call__(self, step: str, rows: int, total: int) -> None:
-        done = self._done.get(step, (0, total))[0] + rows
-        self._done[step] = (done if done <= total else rows, total)  # a step may come again
-        if self._bars is None and time.monotonic() - self._since < _PATIENCE:
-            return
-        self._draw(step)
+        done = self._done.get(step, 0) + rows
+        self._done[step] = done if done <= total else rows  # a step may come again
+        if self._bars is None and time.monotonic() - self._since > _PATIENCE:
+            self._bars = self._drawn.enter_context(_bars())
+        if self._bars is not None:
+            if step not in self._tasks:
+                self._tasks[step] = self._bars.add_task(step, total=total)
+            self._bars.update(self._tasks[step], completed=self._done[step])
 
-    def _draw(self, step: str) -> None:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-        )
 
-        if self._bars is None:
-            self._bars = self._drawn.enter_context(
-                Progress(
-                    TextColumn("{task.description}", markup=False),
-                    BarColumn(),
-                    MofNCompleteColumn(),
-                    TimeRemainingColumn(),
-                    console=Console(stderr=True),
-                    transient=True,
-                )
-            )
-        assert isinstance(self._bars, Progress)
-        done, total = self._done[step]
-        if step not in self._steps:
-            self._steps[step] = self._bars.add_task(step, total=total)
-        self._bars.update(self._steps[step], completed=done)
+def _bars() -> Bars:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    return Bars(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )

@@ -1,29 +1,17 @@
-"""Which commands there are beside the strategies, and how a function becomes one."""
+"""How a strategy, or a function in a module of `mmfuse.cli.commands`, becomes a command."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import typer
 from typer.core import TyperCommand
 
-from mmfuse.core.registry import STRATEGIES
+from mmfuse.core.registry import STRATEGIES, Registry
 
-
-@dataclass(frozen=True)
-class Command:
-    """A command in a module of its own, in the function of its name."""
-
-    summary: str
-
-
-COMMANDS = {
-    "inspect": Command("Look at files: rows, ids, lengths, odd values, how a file was fused."),
-    "strategies": Command("List the strategies with their options and sources."),
-}
+COMMANDS = Registry("cli.commands", "command")
+_PLAIN = "General"
 
 
 def command_of(name: str) -> Any:
@@ -32,8 +20,7 @@ def command_of(name: str) -> Any:
         from mmfuse.cli.fuse import strategy_function
 
         return as_command(name, strategy_function(name))
-    module = importlib.import_module(f"mmfuse.cli.{name}")
-    return as_command(name, getattr(module, name))
+    return as_command(name, getattr(COMMANDS.module(name), name.replace("-", "_")))
 
 
 def as_command(name: str, function: Callable[..., None]) -> Any:
@@ -49,14 +36,14 @@ class SectionedCommand(TyperCommand):
     """A command whose help shows its options in sections."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Arguments first, then the sections in the order in which they first occur."""
+        """Sections in the order in which they first occur; options of none come last."""
         sections: dict[str, list[tuple[str, str]]] = {}
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
             if record is not None:
-                plain = "Arguments" if param.param_type_name == "argument" else "General"
+                plain = "Arguments" if param.param_type_name == "argument" else _PLAIN
                 title = getattr(param, "rich_help_panel", None) or plain
                 sections.setdefault(title, []).append(record)
-        for title, rows in sections.items():
+        for title, rows in sorted(sections.items(), key=lambda section: section[0] == _PLAIN):
             with formatter.section(title):
                 formatter.write_dl(rows)

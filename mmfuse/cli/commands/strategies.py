@@ -34,8 +34,8 @@ def strategies(
         for paragraph in item["manual"]:
             console.print(Padding(Text(paragraph), (0, 0, 0, 4)))
         for option in item["options"]:
-            told = f"{option['flag']} ({option['default']})  {option['help']}"
-            console.print(Padding(Text(told), (0, 0, 0, 8)))
+            line = f"{option['flag']} ({option['default']})  {option['help']}"
+            console.print(Padding(Text(line), (0, 0, 0, 8)))
         console.print()
     console.print(Text("normalisations, for --normalize", style="bold"))
     for item in list_normalizations():

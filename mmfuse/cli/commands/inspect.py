@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -82,7 +83,7 @@ def _rows(profiles: list[dict[str, Any]]) -> list[tuple[str, list[str]]]:
     def norm(profile: dict[str, Any], k: int) -> str:
         return f"{profile['norms'][k]:.4g}" if profile["norms"] else "-"
 
-    tellers = {
+    tellers: dict[str, Callable[[dict[str, Any]], str]] = {
         "file": lambda p: p["file"],
         "rows": lambda p: f"{p['rows']:,}",
         "columns": lambda p: f"{p['columns']:,}",
