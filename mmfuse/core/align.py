@@ -161,10 +161,11 @@ def _refuse_lookalikes(source: Identified, ids: TextIds) -> None:
 
 def _refuse_duplicates(source: Identified, first: Rows, second: Rows) -> None:
     if len(first) and source.ids is not None:
+        k = int(np.argmin(first))  # an index may list the pairs in any order
         raise AlignmentError(
             f"{len(first):,} row{'s' if len(first) > 1 else ''} repeat an id; "
-            f"the first is {source.ids[int(first[0])]!r} in rows "
-            f"{int(first[0]) + 1:,} and {int(second[0]) + 1:,}",
+            f"the first is {source.ids[int(first[k])]!r} in rows "
+            f"{int(first[k]) + 1:,} and {int(second[k]) + 1:,}",
             where=source.label,
             hint="keep one row an id",
         )

@@ -112,7 +112,9 @@ class Engine:
         def task(start: int) -> Found:
             space = spaces.get()
             try:
-                return work(space, start, min(start + step, n))
+                # what leaves the range of its dtype becomes infinite or NaN, and is counted
+                with np.errstate(over="ignore", invalid="ignore"):
+                    return work(space, start, min(start + step, n))
             finally:
                 spaces.put(space)
 
@@ -158,9 +160,7 @@ class Engine:
                 tally.count_degenerate(m, fusion.normalize(m, x))
                 blocks.append(x)
             tile = out[first - start : last - start]
-            # what leaves the output's range becomes infinite, and is counted right below
-            with np.errstate(over="ignore", invalid="ignore"):
-                fusion.fuse(blocks, tile)
+            fusion.fuse(blocks, tile)
             tally.count_overflow(tile, self.checked)
         return out, tally
 

@@ -81,9 +81,13 @@ class Fusion:
         return left
 
     def fuse(self, blocks: Sequence[Block], out: Block) -> None:
-        """Fuse rows of normalised blocks into `out`."""
+        """Fuse rows of normalised blocks into `out`, rounded to its dtype once, at the end."""
         assert self.learned is not None
-        self.strategy.fuse(Batch(blocks, self.schema.weights), out, self.learned)
+        working = np.result_type(out, *blocks)
+        exact = out if working == out.dtype else np.empty(out.shape, working)
+        self.strategy.fuse(Batch(blocks, self.schema.weights), exact, self.learned)
+        if exact is not out:
+            out[:] = exact
 
 
 def _learn_first(chain: tuple[Stage, ...], moments: Moments) -> tuple[Stage, ...]:

@@ -19,7 +19,7 @@ from mmfuse.core.randomness import mix
 
 Rows = NDArray[np.int64]
 
-_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+_MULTIPLIER = 0x9E3779B97F4A7C15
 _INT64 = np.iinfo(np.int64)
 
 
@@ -150,7 +150,7 @@ class TextIds(Ids):
 
     def keys(self, seed: int) -> NDArray[np.uint64]:
         lengths = self.lengths
-        key = mix(lengths.astype(np.uint64) + np.uint64(seed) * _MULTIPLIER)
+        key = mix(lengths.astype(np.uint64) + np.uint64(seed * _MULTIPLIER % 2**64))
         alive, done = np.arange(len(self)), 0
         while len(alive := alive[lengths[alive] > done]):
             word = self._word(self.offsets[alive] + done, lengths[alive] - done)

@@ -86,6 +86,8 @@ class _Sorted:
         return np.minimum(first, second), np.maximum(first, second)
 
     def find(self, ids: Ids) -> Rows:
+        if not len(self._keys):
+            return np.full(len(ids), ABSENT, np.int64)
         keys = ids.keys(self._seed)
         order = np.argsort(keys)  # sorted needles walk the haystack once
         keys = keys[order]

@@ -47,7 +47,9 @@ class Option:
                 ),
             )
         if isinstance(value, int | float):
-            if not value == value or (self.param.min is not None and value < self.param.min):
+            if value != value:
+                raise self._refused(value, "a number")
+            if self.param.min is not None and value < self.param.min:
                 raise self._refused(value, f"at least {self.param.min:g}")
             if self.param.max is not None and value > self.param.max:
                 raise self._refused(value, f"at most {self.param.max:g}")

@@ -49,7 +49,11 @@ class Strategy(ABC):
 
     @abstractmethod
     def fuse(self, batch: Batch, out: Block, learned: Learned) -> None:
-        """Write the fused rows into `out`, shape `(len(batch), len(columns))`; pure otherwise."""
+        """Write the fused rows into `out`, shape `(len(batch), len(columns))`; pure otherwise.
+
+        `out` is at least as precise as every block. A row's result must not depend, to the bit,
+        on the rows beside it.
+        """
 
 
 def stack_columns(schema: Schema) -> list[str]:

@@ -33,5 +33,5 @@ class Mean(Pooling):
         if batch.present is None:
             out /= out.dtype.type(batch.weights.sum())
         else:
-            total = batch.present @ batch.weights
+            total = np.where(batch.present, batch.weights, 0).sum(axis=1)
             out /= np.where(total > 0, total, 1)[:, None].astype(out.dtype)

@@ -44,10 +44,13 @@ class Sketch(Strategy):
         return learned
 
     def fuse(self, batch: Batch, out: Block, learned: Learned) -> None:
-        product: Any = 1
-        for m, block in enumerate(batch.blocks):
-            sketch = self._count_sketch(block, learned[f"h_{m}"], learned[f"s_{m}"])
-            product = product * np.fft.rfft(sketch, axis=1)
+        spectra = (
+            np.fft.rfft(self._count_sketch(block, learned[f"h_{m}"], learned[f"s_{m}"]), axis=1)
+            for m, block in enumerate(batch.blocks)
+        )
+        product = next(spectra)
+        for spectrum in spectra:
+            product *= spectrum  # in place: `a * b` may become `b * a`, by the size of the batch
         fused = np.fft.irfft(product, n=self.n_components, axis=1)
         if self.signed_sqrt:
             fused = np.sign(fused) * np.sqrt(np.abs(fused))
