@@ -15,6 +15,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 MODALITIES = ("image", "text", "audio")
+_SAMPLE_SECONDS = 0.01
 _SUFFIX = {"npy": "npy", "vector": "vector.parquet", "wide": "wide.parquet", "csv": "csv"}
 
 
@@ -27,19 +28,42 @@ class Contestant:
     out: Path
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
-    peak: list[float] = field(default_factory=list)
+    private: list[float] = field(default_factory=list)
+    resident: list[float] = field(default_factory=list)
 
     def run(self) -> None:
         """Once, as a process of its own."""
         start = time.perf_counter()
         process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
+        private = 0.0
+        while True:
+            ended, status, usage = os.wait4(process.pid, os.WNOHANG)
+            if ended:
+                break
+            private = max(private, _private_megabytes(process.pid))
+            time.sleep(_SAMPLE_SECONDS)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             raise SystemExit(f"{self.name} failed: {' '.join(self.command)}")
         self.wall.append(time.perf_counter() - start)
         self.cpu.append(usage.ru_utime + usage.ru_stime)
-        self.peak.append(usage.ru_maxrss / 1024)
+        self.private.append(private)
+        self.resident.append(usage.ru_maxrss / 1024)
+
+    def forget(self) -> None:
+        """Start counting anew: the warm-up is over."""
+        for figures in (self.wall, self.cpu, self.private, self.resident):
+            figures.clear()
+
+
+def _private_megabytes(pid: int) -> float:
+    """Memory that is a process's own; what it maps of files is the page cache's."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0.0
+    own = [line for line in status.splitlines() if line.startswith("RssAnon")]
+    return int(own[0].split()[1]) / 1024 if own else 0.0
 
 
 def script(name: str, *arguments: object) -> None:
@@ -77,20 +101,28 @@ def compete(folder: Path, kind: str, suffix: str, layout: str, rounds: int) -> N
     for contestant in field_:  # also the warm-up
         contestant.run()
         script("verify.py", folder, contestant.out)
-        contestant.wall.clear(), contestant.cpu.clear(), contestant.peak.clear()
+        contestant.forget()
     copied = field_[0].out.with_suffix(".copy")
     limit = Contestant("cp of the output", ["cp", str(field_[0].out), str(copied)], copied)
     for _ in range(rounds):
         for contestant in (*field_, limit):
             contestant.out.unlink(missing_ok=True) if contestant is limit else None
             contestant.run()
-    print(f"\n{kind} -> {suffix} ({layout})\n{'':20}{'wall s':>8}{'CPU s':>8}{'MB':>8}{'wall':>8}")
+    print(
+        f"\n{kind} -> {suffix} ({layout})\n{'':18}{'wall s':>9}{'CPU s':>9}"
+        f"{'private MB':>12}{'resident MB':>12}{'wall':>9}"
+    )
     for contestant in (*field_, limit):
         pairs = zip(contestant.wall, field_[0].wall, strict=True)
         ratio = statistics.median(other / own for other, own in pairs)
-        figures = (contestant.wall, contestant.cpu, contestant.peak)
-        wall, cpu, peak = map(statistics.median, figures)
-        print(f"{contestant.name:20}{wall:8.2f}{cpu:8.2f}{peak:8.0f}{ratio:7.1f}x", flush=True)
+        wall, cpu, private, resident = map(
+            statistics.median,
+            (contestant.wall, contestant.cpu, contestant.private, contestant.resident),
+        )
+        print(
+            f"{contestant.name:18}{wall:9.2f}{cpu:9.2f}{private:12.0f}{resident:12.0f}{ratio:8.2f}x",
+            flush=True,
+        )
         contestant.out.unlink(missing_ok=True)
 
 

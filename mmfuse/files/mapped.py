@@ -22,6 +22,8 @@ from mmfuse.core.source import Matrix
 from mmfuse.errors import InputError
 from mmfuse.files.inputs import InputFile, as_bytes, read_all
 
+_CHECK_ROWS = 1024  # a row may map as much as 2 MB, the kernel's largest piece of cache
+_RESIDENT_BYTES = 1 << 30
 _SET_SIGNAL = 10  # F_SETSIG, which the fcntl module does not name
 
 
@@ -34,13 +36,15 @@ class MappedReader:
         self._file, self._shape, self._dtype, self._offset = file, shape, dtype, offset
         self._row_bytes = shape[1] * dtype.itemsize
         self._fd = os.open(file.path, os.O_RDONLY)
-        file.verify()
-        self._array = self._map() if _lease(self._fd) else None
+        leased = _lease(self._fd)
+        file.verify()  # with the lease held, what is true now stays true
+        self._array = self._map() if leased and offset % dtype.alignment == 0 else None
 
     def _map(self) -> Matrix:
-        mapped = mmap.mmap(self._fd, 0, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ)
+        self._mapped = mmap.mmap(self._fd, 0, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ)
+        self._unchecked = 0
         count = self._shape[0] * self._shape[1]
-        return np.frombuffer(mapped, self._dtype, count, self._offset).reshape(self._shape)
+        return np.frombuffer(self._mapped, self._dtype, count, self._offset).reshape(self._shape)
 
     def read(self, rows: slice | Rows, out: Matrix) -> None:
         """Fill `out` with the rows."""
@@ -48,11 +52,21 @@ class MappedReader:
             self._call(rows, out)
         elif fcntl.fcntl(self._fd, fcntl.F_GETLEASE) != fcntl.F_RDLCK:
             raise InputError("the file changed while it was read", where=self._file.label)
-        elif isinstance(rows, slice):
-            out[:] = self._array[rows]
         else:
-            # in range, since an alignment made them; mode="raise" would copy twice
-            np.take(self._array, rows, axis=0, out=out, mode="clip")
+            if isinstance(rows, slice):
+                out[:] = self._array[rows]
+            else:
+                # in range, since an alignment made them; mode="raise" would copy twice
+                np.take(self._array, rows, axis=0, out=out, mode="clip")
+            self._let_go(len(out))
+
+    def _let_go(self, rows: int) -> None:
+        """Now and then give mapped pages back; they stay in the page cache, but not with us."""
+        self._unchecked += rows
+        if self._unchecked >= _CHECK_ROWS:
+            self._unchecked = 0
+            if _shared_bytes() > _RESIDENT_BYTES:
+                self._mapped.madvise(mmap.MADV_DONTNEED)
 
     def _call(self, rows: slice | Rows, out: Matrix) -> None:
         """Read by calls; one for consecutive rows, else one a row."""
@@ -69,6 +83,12 @@ class MappedReader:
             os.close(self._fd)
             self._fd = -1
             self._file.verify()
+
+
+def _shared_bytes() -> int:
+    """Bytes of files that are mapped into this process and resident."""
+    with open("/proc/self/statm", "rb") as pages:
+        return int(pages.read().split()[2]) * mmap.PAGESIZE
 
 
 def _lease(fd: int) -> bool:

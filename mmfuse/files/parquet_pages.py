@@ -9,9 +9,7 @@ Spec: Apache Parquet format, data pages v1 of PLAIN values (``README.md``, ``Enc
 """
 
 import os
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
@@ -20,11 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmfuse.files import arrow_schema, thrift
+from mmfuse.files.parquet_columns import Column, booleans, features, integers, page_rows, texts
 
 Texts: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.int64]]
-Encoder: TypeAlias = Callable[[int, int], NDArray[np.uint8]]
 
-PAGE_BYTES = 1 << 20
 GROUP_ROWS = 1 << 17
 VECTOR_GROUP_BYTES = 128 << 20
 WIDE_GROUP_BYTES = 512 << 20
@@ -62,12 +59,12 @@ class PageWriter:
             raise ValueError("a file needs at least one feature")
         self._fd, self._dtype, self._width = fd, np.dtype(dtype), len(columns)
         self._rows = len(ids[1]) - 1 if isinstance(ids, tuple) else len(ids)
-        first = _texts("id", *ids) if isinstance(ids, tuple) else _integers("id", ids)
-        self._known = [first, *(_booleans(name, values) for name, values in flags.items())]
+        first = texts("id", *ids) if isinstance(ids, tuple) else integers("id", ids)
+        self._known = [first, *(booleans(name, values) for name, values in flags.items())]
         if vector is None:
-            self._features = [_features(name, self._dtype) for name in columns]
+            self._features = [features(name, self._dtype) for name in columns]
         else:
-            self._features = [_features(vector, self._dtype, self._width)]
+            self._features = [features(vector, self._dtype, self._width)]
         self._columns = [first[0], *self._features, *(flag for flag, _ in self._known[1:])]
         self._notes = dict(metadata)
         if vector is not None:
@@ -119,7 +116,7 @@ class PageWriter:
         row_bytes = self._features[j].size(0, 1)
         while start < stop:
             group = self._groups[start // self._groups[0].rows]
-            page, offset = self._features[j].find(group, start)
+            page, offset = self._features[j].find(group.first, group.stop, start)
             offset += group.offsets[1 + j]
             end = min(stop, page.stop)
             size = (end - start) * row_bytes
@@ -169,112 +166,12 @@ class _Group(NamedTuple):
         return self.stop - self.first
 
 
-class _Page(NamedTuple):
-    """A page: its rows, and the header and levels that come before its values."""
-
-    first: int
-    stop: int
-    prefix: bytes
-
-
-class _Column(NamedTuple):
-    """A column: what it is, how many bytes rows of it take, and how many values if vectors."""
-
-    name: str
-    kind: thrift.Kind
-    arrow: arrow_schema.Node
-    size: Callable[[int, int], int]
-    width: int | None = None
-
-    def schema(self) -> list[thrift.Value]:
-        if self.width is None:
-            return [thrift.column(self.name, self.kind)]
-        return thrift.list_column(self.name, self.kind)
-
-    def head(self) -> bytes:
-        inside = () if self.width is None else ("list", "element")
-        return thrift.chunk_head(self.kind, (self.name, *inside))
-
-    def page(self, first: int, stop: int) -> _Page:
-        prefix = thrift.page_prefix(stop - first, self.width, self.size(first, stop))
-        return _Page(first, stop, prefix)
-
-    def pages(self, first: int, stop: int) -> Iterator[_Page]:
-        """Cut rows into pages of at most PAGE_BYTES of values, or of one row."""
-        while first < stop:
-            sizes = partial(self.size, first)
-            end = first + 1 + bisect_right(range(first + 2, stop + 1), PAGE_BYTES, key=sizes)
-            yield self.page(first, end)
-            first = end
-
-    def chunk_size(self, first: int, stop: int) -> int:
-        pages = self.pages(first, stop)
-        return sum(len(page.prefix) + self.size(page.first, page.stop) for page in pages)
-
-    def find(self, group: _Group, row: int) -> tuple[_Page, int]:
-        """Find a row's page and its offset in its chunk, if all rows take the same bytes."""
-        rows = _page_rows(self.size(0, 1))
-        number, place = divmod(row - group.first, rows)
-        first = row - place
-        full = self.page(0, rows).prefix
-        page = self.page(first, min(first + rows, group.stop))
-        return page, number * (len(full) + self.size(0, rows))
-
-
-def _features(name: str, dtype: np.dtype[Any], width: int | None = None) -> _Column:
-    row_bytes = dtype.itemsize * (width or 1)
-    arrow = arrow_schema.floating("element" if width else name, dtype)
-    if width is not None:
-        arrow = arrow_schema.fixed_size_list(name, arrow, width)
-    kind = thrift.FLOATS[dtype.itemsize]
-    return _Column(name, kind, arrow, lambda first, stop: (stop - first) * row_bytes, width)
-
-
-def _integers(name: str, values: NDArray[np.int64]) -> tuple[_Column, Encoder]:
-    def encode(first: int, stop: int) -> NDArray[np.uint8]:
-        return np.ascontiguousarray(values[first:stop]).view(np.uint8)
-
-    arrow = arrow_schema.int64(name)
-    return _Column(name, thrift.INT64, arrow, lambda first, stop: 8 * (stop - first)), encode
-
-
-def _booleans(name: str, values: NDArray[np.bool_]) -> tuple[_Column, Encoder]:
-    def encode(first: int, stop: int) -> NDArray[np.uint8]:
-        return np.packbits(values[first:stop], bitorder="little")
-
-    arrow = arrow_schema.boolean(name)
-    return _Column(name, thrift.BOOLEAN, arrow, lambda first, stop: (stop - first + 7) // 8), encode
-
-
-def _texts(name: str, data: NDArray[np.uint8], cuts: NDArray[np.int64]) -> tuple[_Column, Encoder]:
-    def size(first: int, stop: int) -> int:
-        return 4 * (stop - first) + int(cuts[stop] - cuts[first])
-
-    def encode(first: int, stop: int) -> NDArray[np.uint8]:
-        """Put before each text its length, of 4 bytes."""
-        lengths = np.diff(cuts[first : stop + 1])
-        heads = cuts[first:stop] - cuts[first] + 4 * np.arange(stop - first)
-        encoded = np.empty(size(first, stop), np.uint8)
-        is_text = np.ones(len(encoded), np.bool_)
-        for byte in range(4):
-            encoded[heads + byte] = lengths >> 8 * byte & 0xFF
-            is_text[heads + byte] = False
-        encoded[is_text] = data[cuts[first] : cuts[stop]]
-        return encoded
-
-    return _Column(name, thrift.TEXT, arrow_schema.utf8(name), size), encode
-
-
-def _page_rows(row_bytes: int) -> int:
-    return max(PAGE_BYTES // row_bytes, 1)
-
-
-def _group_rows(features: Sequence[_Column]) -> int:
+def _group_rows(features: Sequence[Column]) -> int:
     """Count a row group's rows: whole pages of vectors, or one page of each wide column."""
     row_bytes = features[0].size(0, 1) * len(features)
     if features[0].width is None:
         return min(max(WIDE_GROUP_BYTES // row_bytes, WIDE_GROUP_MIN_ROWS), GROUP_ROWS)
-    page = min(_page_rows(row_bytes), GROUP_ROWS)
+    page = min(page_rows(row_bytes), GROUP_ROWS)
     return max(min(VECTOR_GROUP_BYTES // row_bytes, GROUP_ROWS) // page, 1) * page
 
 

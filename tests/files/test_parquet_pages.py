@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mmfuse.files import parquet_pages
+from mmfuse.files import parquet_columns, parquet_pages
 from mmfuse.files.parquet_pages import PageWriter
 
 FLOATS = {"float16": pa.float16(), "float32": pa.float32(), "float64": pa.float64()}
@@ -117,10 +117,13 @@ def assert_reads_back(case: Case, path: Path) -> pq.FileMetaData:
 @contextmanager
 def small(page: int, rows: int, group: int) -> Iterator[None]:
     """Shrink pages and row groups, for small tables to have many of both."""
-    sizes = {"PAGE_BYTES": page, "GROUP_ROWS": rows, "WIDE_GROUP_MIN_ROWS": 1}
+    sizes = {"GROUP_ROWS": rows, "WIDE_GROUP_MIN_ROWS": 1}
     limits = {"VECTOR_GROUP_BYTES": group, "WIDE_GROUP_BYTES": group}
     tiles = {"TILE_ROWS": 2, "TILE_COLUMNS": 3, "STRIP": 7}
-    with mock.patch.multiple(parquet_pages, **sizes, **limits, **tiles):
+    with (
+        mock.patch.object(parquet_columns, "PAGE_BYTES", page),
+        mock.patch.multiple(parquet_pages, **sizes, **limits, **tiles),
+    ):
         yield
 
 
