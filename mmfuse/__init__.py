@@ -13,11 +13,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mmfuse.api import Fused, fuse, inspect, normalizations, strategies
+    from mmfuse.api import Fused, fuse, inspect, list_normalizations, list_strategies
     from mmfuse.errors import MmfuseError
 
 __version__ = "0.1.0"
-__all__ = ["Fused", "MmfuseError", "__version__", "fuse", "inspect", "normalizations", "strategies"]
+__all__ = [
+    "Fused",
+    "MmfuseError",
+    "__version__",
+    "fuse",
+    "inspect",
+    "list_normalizations",
+    "list_strategies",
+]
 
 _HOMES = {"MmfuseError": "mmfuse.errors"}
 

@@ -98,21 +98,25 @@ def fuse(
     with ExitStack() as resources:
         normalizations = PerModality.of("--normalize", normalize, names)
         weights = PerModality.of("--weight", weight, names)
-        opened = open_sources(inputs, SourceOptions(ids, id_column, column, input_format, sidecar))
         target = None
-        if output is not None:
+        if output is not None:  # before the inputs: what cannot be written fails at once
             wanted = OutputOptions(format, layout, compression, clobber)
-            target = OutputTarget(os.fspath(output), wanted, opened.paths, dry_run=dry_run)
+            target = OutputTarget(os.fspath(output), wanted, dry_run=dry_run)
             resources.callback(target.close)
+        opened = open_sources(inputs, SourceOptions(ids, id_column, column, input_format, sidecar))
+        if target is not None:
+            target.protect(opened.paths)
         settings = Settings(by, dtype, nan, threads, memory)
         job = prepare(command, chosen, opened.sources, normalizations, weights, settings)
         if dry_run:
-            return _fused(job, replace(_to(target, job.summary()), dry_run=True), None)
+            planned = replace(_to(target, job.summary()), dry_run=True, reads=opened.files)
+            return _fused(job, planned, None)
         folder = _scratch_folder(output)
         scratch = ScratchRoom(memory // 2, folder, progress)
         if target is None:
             return _in_memory(job, scratch, progress)
         summary = run(job, target.sink, scratch, progress)
+        summary.reads = opened.files
         summary.bytes = target.commit() or summary.bytes
         return _fused(job, _to(target, summary), None)
 
@@ -181,7 +185,7 @@ def inspect(
     return [profile(source, item) for source, item in zip(opened.sources, inputs, strict=True)]
 
 
-def strategies() -> list[dict[str, Any]]:
+def list_strategies() -> list[dict[str, Any]]:
     """What can be fused with: name, panel, summary, manual and options of every strategy."""
     return [_described(name) for name in STRATEGIES.modules]
 
@@ -208,7 +212,7 @@ def _described(name: str) -> dict[str, Any]:
     }
 
 
-def normalizations() -> list[dict[str, str]]:
+def list_normalizations() -> list[dict[str, str]]:
     """What can be normalised with: name and summary of every normalisation."""
     return [
         {"name": name, "summary": NORMALIZATIONS.summary(name)} for name in NORMALIZATIONS.modules

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mmfuse.core.source import Matrix, Sink
-from mmfuse.errors import UsageError
+from mmfuse.errors import OutputError, UsageError
 from mmfuse.files.formats import FileSink, Format, Layout, Table, by_name, known_format
 from mmfuse.files.output import OutputFile, write_stream, writing
 from mmfuse.files.paths import same_file
@@ -53,14 +53,14 @@ class MemorySink(Sink):
 class OutputTarget:
     """A file that is to be written, with those beside it; nothing appears before `commit`.
 
-    Raises UsageError or OutputError at once for a place that cannot be written, or that is one
-    of the inputs.
+    Raises UsageError or OutputError at once for a place that cannot be written.
     """
 
-    def __init__(
-        self, path: str, options: OutputOptions, inputs: Sequence[str], *, dry_run: bool = False
-    ) -> None:
-        self.path, self._options, self._inputs = path, options, inputs
+    def __init__(self, path: str, options: OutputOptions, *, dry_run: bool = False) -> None:
+        self.path, self._options = path, options
+        self._place = "standard output" if path == STDOUT else path
+        self._inputs: Sequence[str] = ()
+        _refuse_folder(path)
         self.format = self._format()
         self.format_name = self.format.__name__.rpartition(".")[2]
         self.layout = self._layout()
@@ -96,11 +96,19 @@ class OutputTarget:
         return self._opened.enter_context(tempfile.TemporaryFile()).fileno()
 
     def _create(self, path: str) -> OutputFile:
-        if any(same_file(path, other) for other in self._inputs):
-            raise UsageError(f"{path} is one of the inputs", hint="name another file with -o")
+        self._refuse_input(path)
         file = self._opened.enter_context(OutputFile(path, clobber=self._options.clobber))
         self._files.append(file)
         return file
+
+    def protect(self, inputs: Sequence[str]) -> None:
+        """Never replace one of these files. Raises UsageError if the output would."""
+        self._inputs = inputs
+        self._refuse_input(self.path)
+
+    def _refuse_input(self, path: str) -> None:
+        if any(same_file(path, other) for other in self._inputs):
+            raise UsageError(f"{path} is one of the inputs", hint="name another file with -o")
 
     def sink(self, job: Job, summary: Summary) -> Sink:
         """The sink of the rows of a job."""
@@ -117,14 +125,14 @@ class OutputTarget:
             for path, content in self.format.companions(table).items():
                 with writing(path):
                     write_stream(self._create(path).fd, content)
-        with writing(self.path):
+        with writing(self._place):
             self._sink = self.format.sink(self.fd, table)
-        return _Guarded(self._sink, self.path)
+        return _Guarded(self._sink, self._place)
 
     def commit(self) -> int:
         """Let everything appear, what belongs to the file before the file; returns its bytes."""
         assert self._sink is not None
-        with writing(self.path):
+        with writing(self._place):
             self._sink.close()
             if self.path == STDOUT:
                 return self._to_stdout()
@@ -145,6 +153,11 @@ class OutputTarget:
     def close(self) -> None:
         """Give up whatever was not committed."""
         self._opened.close()
+
+
+def _refuse_folder(path: str) -> None:
+    if path.endswith(os.sep) or os.path.isdir(path):
+        raise OutputError(f"{path} is a folder", hint="name a file in it")
 
 
 class _Guarded(Sink):

@@ -41,6 +41,11 @@ class Opened:
     sources: list[Source] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
 
+    @property
+    def files(self) -> list[str]:
+        """Those of the paths that others can read too, so no streams."""
+        return [path for path in self.paths if not path.startswith("/proc/self/fd/")]
+
 
 def open_sources(inputs: Sequence[Input], options: SourceOptions) -> Opened:
     """Open every input as far as its header and ids.

@@ -31,7 +31,10 @@ class InputSummary:
 
 @dataclass
 class Summary:
-    """One run. `as_dict` is the object that `--json` prints; its schema is versioned."""
+    """One run. `as_dict` is the object that `--json` prints; its schema is versioned.
+
+    memory: bytes of working memory. reads: every file that was read, ids and sidecars too.
+    """
 
     command: str
     options: dict[str, Any]
@@ -51,6 +54,7 @@ class Summary:
     dry_run: bool
     version: str
     notes: list[str] = field(default_factory=list)
+    reads: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON."""
@@ -60,7 +64,7 @@ class Summary:
         """What the output's metadata keep: no clock, no absolute path, nothing of the machine."""
         kept = ("name", "rows", "columns", "dtype", "ids", "kept", "dropped", "normalize", "weight")
         inputs = [
-            {**{key: getattr(i, key) for key in kept}, "file": os.path.basename(i.file)}
+            {**{key: getattr(i, key) for key in kept}, "file": _file_name(i.file)}
             for i in self.inputs
         ]
         return {
@@ -74,3 +78,8 @@ class Summary:
             "dtype": self.dtype,
             "slices": self.slices,
         }
+
+
+def _file_name(path: str) -> str:
+    """The last part of a path as text; bytes that are no text are escaped."""
+    return os.fsencode(os.path.basename(path)).decode("utf-8", "backslashreplace")

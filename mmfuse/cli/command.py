@@ -35,15 +35,27 @@ def as_command(name: str, function: Callable[..., None]) -> Any:
 class SectionedCommand(TyperCommand):
     """A command whose help shows its options in sections."""
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """`[OPTIONS]`, then the arguments as they are declared."""
+        return ["[OPTIONS]", *(_argument(p)[0] for p in self.get_params(ctx) if _bare(p))]
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Sections in the order in which they first occur; options of none come last."""
         sections: dict[str, list[tuple[str, str]]] = {}
         for param in self.get_params(ctx):
-            record = param.get_help_record(ctx)
+            record = _argument(param) if _bare(param) else param.get_help_record(ctx)
             if record is not None:
-                plain = "Arguments" if param.param_type_name == "argument" else _PLAIN
+                plain = "Arguments" if _bare(param) else _PLAIN
                 title = getattr(param, "rich_help_panel", None) or plain
                 sections.setdefault(title, []).append(record)
         for title, rows in sorted(sections.items(), key=lambda section: section[0] == _PLAIN):
             with formatter.section(title):
                 formatter.write_dl(rows)
+
+
+def _bare(param: Any) -> bool:
+    return bool(param.param_type_name == "argument")
+
+
+def _argument(param: Any) -> tuple[str, str]:
+    return str(param.metavar), str(param.help)

@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -13,32 +14,36 @@ from typing import NoReturn
 
 import typer
 
+from mmfuse.cli.streams import emit, prepare_streams, say
 from mmfuse.errors import MmfuseError, OutputError, ResourceError, UsageError
 from mmfuse.files.paths import show
 
-_INTERRUPTED = (signal.SIGTERM, signal.SIGHUP)
+_INTERRUPTED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF)
+_BROKEN_PIPE = 128 + signal.SIGPIPE
 
 
 @contextmanager
 def reporting() -> Iterator[None]:
     """Tell every error in a few lines on stderr, and exit with its code; no traceback."""
+    prepare_streams()
     for number in _INTERRUPTED:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _unwind)
     try:
-        try:
-            yield
-        finally:
-            _flush()
+        yield
+        emit("", end="")
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # Typer makes it exit code 1
+            _quiet_exit(_BROKEN_PIPE)
+        raise
     except BrokenPipeError:
-        _quiet_exit(128 + signal.SIGPIPE)
-    except KeyboardInterrupt:
-        _quiet_exit(128 + signal.SIGINT)
+        _quiet_exit(_BROKEN_PIPE)
     except Exception as error:
         if os.environ.get("MMFUSE_DEBUG") == "1":
-            raise
+            say("\n".join(map(show, traceback.format_exc().splitlines())))
         told = _as_mmfuse_error(error)
-        _tell(told)
+        say(_message(told))
         _quiet_exit(told.exit_code)
 
 
@@ -54,8 +59,8 @@ def _as_mmfuse_error(error: Exception) -> MmfuseError:
         return UsageError(_sentence(error.format_message()), hint=_usage(error))
     if isinstance(error, MemoryError):
         return ResourceError("not enough memory", hint="allow less with --memory")
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return OutputError("cannot write: no space left on device")
+    if isinstance(error, OSError) and error.errno in _UNWRITABLE:
+        return OutputError(f"cannot write: {error.strerror}")
     return MmfuseError(
         f"internal error: {type(error).__name__}: {error}",
         hint="MMFUSE_DEBUG=1 shows the traceback; please report it",
@@ -72,25 +77,13 @@ def _usage(error: typer.TyperException) -> str | None:
     return f"{context.command_path} --help" if context is not None else None
 
 
-def _tell(error: MmfuseError) -> None:
+def _message(error: MmfuseError) -> str:
     lines = [f"error: {show(error.message)}"]
     if error.where is not None:
         lines.append(f"  in: {show(error.where)}")
     if error.hint is not None:
         lines.append(f"hint: {show(error.hint)}")
-    with suppress(OSError, AttributeError, ValueError):  # stderr may be closed or full
-        sys.stderr.write("\n".join(lines) + "\n")
-        sys.stderr.flush()
-
-
-def _flush() -> None:
-    if sys.stdout is not None:
-        try:
-            sys.stdout.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise OutputError(f"cannot write standard output: {error.strerror}") from error
+    return "\n".join(lines)
 
 
 def _quiet_exit(code: int) -> NoReturn:

@@ -17,9 +17,12 @@ from mmfuse.errors import UsageError
 
 _HELP = """Fuse per-modality feature files into one matrix, aligned by row id.
 
-Every strategy is a command:  mmfuse concat image.npy text=b.parquet -o fused.parquet
+Every strategy is a command:
+
+\b
+  mmfuse concat image.npy text=b.parquet -o fused.parquet
 """
-_SETTINGS = {"help_option_names": ["-h", "--help"]}
+_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 class Commands(TyperGroup):
@@ -63,17 +66,27 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def _main(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-) -> None:
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         typer.echo(f"mmfuse {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """What stands before a command."""
 
 
 def main() -> None:
     """Run the command line and exit with the code that `mmfuse.errors` documents."""
     arguments = sys.argv[1:] or ["--help"]
     with reporting():
-        sys.exit(app(arguments, prog_name="mmfuse", standalone_mode=False) or 0)
+        code = app(arguments, prog_name="mmfuse", standalone_mode=False)
+    sys.exit(code or 0)

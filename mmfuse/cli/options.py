@@ -16,6 +16,7 @@ from mmfuse.request import ALL
 
 Value = TypeVar("Value")
 
+_METAVARS = {int: "N", float: "X", str: "NAME"}
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*", re.IGNORECASE)
 
@@ -28,7 +29,14 @@ def parameter(option: Option, panel: str) -> inspect.Parameter:
     help = option.param.help
     if option.choices:
         help += f" One of: {', '.join(option.choices)}."
-    declared = typer.Option(*flags, help=help, rich_help_panel=panel)
+    metavar = _METAVARS.get(option.type)
+    declared = typer.Option(
+        *flags,
+        metavar=metavar,
+        help=help,
+        rich_help_panel=panel,
+        show_default=option.default is not False,
+    )
     return inspect.Parameter(
         option.name,
         inspect.Parameter.KEYWORD_ONLY,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Container, Sequence
 
 from mmfuse.files.paths import show
 from mmfuse.summary import InputSummary, Summary
@@ -10,15 +11,7 @@ from mmfuse.summary import InputSummary, Summary
 
 def summary_table(summary: Summary) -> str:
     """A few lines for people; not a stable format."""
-    rows = [_input_row(item) for item in summary.inputs]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if j == 2 else cell.ljust(width)
-            for j, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+    lines = aligned([_input_row(item) for item in summary.inputs], right=(2,))
     lines += [f"note: {show(note)}" for note in summary.notes]
     lines += [_join_line(summary), _output_line(summary)]
     if summary.dry_run:
@@ -27,6 +20,18 @@ def summary_table(summary: Summary) -> str:
             f"{summary.threads} thread{'s' if summary.threads > 1 else ''}"
         )
     return "\n".join(lines)
+
+
+def aligned(rows: Sequence[Sequence[str]], right: Container[int]) -> list[str]:
+    """Lines of cells in columns, two spaces apart; those in `right` end together."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if j in right else cell.ljust(width)
+            for j, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def _input_row(item: InputSummary) -> list[str]:

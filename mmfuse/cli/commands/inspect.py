@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Annotated, Any
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
 
-import typer
-
+from mmfuse.cli import shared
 from mmfuse.cli.options import per_modality, per_modality_list
+from mmfuse.cli.streams import emit
+from mmfuse.files.paths import show
+
+_UNBOUNDED = 10_000
 
 
 def inspect(
-    files: Annotated[
-        list[str], typer.Argument(metavar="[NAME=]FILE...", help="Files to look at; - is stdin.")
-    ],
-    ids: Annotated[
-        list[str] | None,
-        typer.Option(metavar="[NAME=]FILE[:COLUMN]", help="Row ids in another file."),
-    ] = None,
-    id_column: Annotated[
-        list[str] | None, typer.Option(metavar="[NAME=]COLUMN", help="The column of row ids.")
-    ] = None,
-    column: Annotated[
-        list[str] | None, typer.Option(metavar="[NAME=]COLUMN", help="A feature column, or a glob.")
-    ] = None,
-    sidecar: Annotated[
-        bool, typer.Option("--sidecar/--no-sidecar", help="Look for ids beside the file.")
-    ] = True,
-    input_format: Annotated[
-        list[str] | None, typer.Option("--from", metavar="[NAME=]FORMAT", help="The file's format.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    files: shared.Files,
+    ids: shared.IdFiles = None,
+    id_column: shared.IdColumn = None,
+    column: shared.Column = None,
+    sidecar: shared.Sidecar = True,
+    input_format: shared.InputFormat = None,
+    as_json: shared.AsJson = False,
 ) -> None:
     """Look at files: rows, width, dtype, where ids were found, lengths of rows, odd values.
 
@@ -49,32 +40,49 @@ def inspect(
     )
     described = [profile.as_dict() for profile in profiles]
     if as_json:
-        print(json.dumps({"mmfuse_inspect": 1, "files": described}, ensure_ascii=False))
-        return
-    _print_tables(described)
+        emit(json.dumps({"mmfuse_inspect": 1, "files": described}))
+    else:
+        emit("\n".join(_lines(described)))
 
 
-def _print_tables(profiles: list[dict[str, Any]]) -> None:
+def _lines(profiles: list[dict[str, Any]]) -> Iterator[str]:
+    """The table, the notes, and the records."""
+    yield from _table(profiles)
+    for profile in profiles:
+        yield from (show(f"note: {profile['name']}: {note}") for note in profile["notes"])
+    for profile in profiles:
+        if profile["record"] is not None:
+            yield from ("", show(f"{profile['name']} was written by mmfuse:"))
+            yield from _record(profile["record"])
+
+
+def _table(profiles: list[dict[str, Any]]) -> Iterator[str]:
+    """A column a file; on a terminal as wide as it is, elsewhere as wide as it needs to be."""
+    from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    from mmfuse.files.paths import show
-
-    console = Console(markup=False, highlight=False)
-    table = Table(show_edge=False, header_style="bold")
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("")
     for profile in profiles:
         table.add_column(Text(show(profile["name"])), justify="right")
     for title, cells in _rows(profiles):
         table.add_row(Text(title), *(Text(show(cell)) for cell in cells))
-    console.print(table)
-    for profile in profiles:
-        for note in profile["notes"]:
-            console.print(Text(show(f"note: {profile['name']}: {note}")))
-        if profile["record"] is not None:
-            console.print(Text(f"\n{show(profile['name'])} was written by mmfuse:", style="bold"))
-            console.print(Text(json.dumps(profile["record"], indent=2, ensure_ascii=True)))
+    console = Console(width=None if sys.stdout.isatty() else _UNBOUNDED)
+    with console.capture() as drawn:
+        console.print(table)
+    return (line.rstrip() for line in drawn.get().splitlines())
+
+
+def _record(record: dict[str, Any]) -> Iterator[str]:
+    """The record as JSON, one line an entry, and one an input."""
+    for key, value in record.items():
+        if key == "inputs" and isinstance(value, list):
+            yield '  "inputs":'
+            yield from (f"    {json.dumps(item)}" for item in value)
+        else:
+            yield f"  {json.dumps(key)}: {json.dumps(value)}"
 
 
 def _rows(profiles: list[dict[str, Any]]) -> list[tuple[str, list[str]]]:

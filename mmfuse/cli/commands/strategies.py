@@ -3,40 +3,53 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+import shutil
+import textwrap
+from collections.abc import Iterator
+from typing import Any
 
-import typer
+from mmfuse.cli import shared
+from mmfuse.cli.streams import emit
+
+_WIDEST = 100
 
 
-def strategies(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
-) -> None:
+def strategies(as_json: shared.AsJson = False) -> None:
     """List the strategies with their options and sources."""
-    from mmfuse import normalizations as list_normalizations
-    from mmfuse import strategies as list_strategies
+    from mmfuse import list_normalizations, list_strategies
 
-    described = list_strategies()
+    fusions, norms = list_strategies(), list_normalizations()
     if as_json:
-        told = {
-            "mmfuse_strategies": 1,
-            "strategies": described,
-            "normalizations": list_normalizations(),
-        }
-        print(json.dumps(told, ensure_ascii=False))
+        told = {"mmfuse_strategies": 1, "strategies": fusions, "normalizations": norms}
+        emit(json.dumps(told))
         return
-    from rich.console import Console
-    from rich.padding import Padding
-    from rich.text import Text
+    lines = [line for item in fusions for line in _manual(item)]
+    lines.append("normalisations, for --normalize")
+    lines += [line for item in norms for line in _entry(f"{item['name']:<10}", item["summary"])]
+    emit("\n".join(lines))
 
-    console = Console(markup=False, highlight=False)
-    for item in described:
-        console.print(Text(item["name"], style="bold"))
-        for paragraph in item["manual"]:
-            console.print(Padding(Text(paragraph), (0, 0, 0, 4)))
-        for option in item["options"]:
-            line = f"{option['flag']} ({option['default']})  {option['help']}"
-            console.print(Padding(Text(line), (0, 0, 0, 8)))
-        console.print()
-    console.print(Text("normalisations, for --normalize", style="bold"))
-    for item in list_normalizations():
-        console.print(Padding(Text(f"{item['name']:<10}{item['summary']}"), (0, 0, 0, 4)))
+
+def _manual(item: dict[str, Any]) -> Iterator[str]:
+    """Name, paragraphs and options of a strategy, then an empty line."""
+    yield item["name"]
+    for paragraph in item["manual"]:
+        yield from _entry("", paragraph)
+    for option in item["options"]:
+        yield from _entry(f"{option['flag']}  ", f"{option['help']} [{_default(option)}]")
+    yield ""
+
+
+def _default(option: dict[str, Any]) -> str:
+    if option["type"] == "bool":
+        return "so by default" if option["default"] else "not by default"
+    return f"default: {option['default']}"
+
+
+def _entry(title: str, text: str) -> list[str]:
+    """A text that goes on below itself where it is too long for one line."""
+    return textwrap.wrap(
+        text,
+        min(shutil.get_terminal_size().columns, _WIDEST),
+        initial_indent="    " + title,
+        subsequent_indent="    " + " " * len(title),
+    )

@@ -1,0 +1,115 @@
+"""The options that commands share, each declared once; a command's signature names them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+
+def _option(
+    panel: str | None, *flags: str, help: str, metavar: str | None = None, **how: Any
+) -> Any:
+    return typer.Option(*flags, help=help, metavar=metavar, rich_help_panel=panel, **how)
+
+
+_READ, _ROWS, _VALUES, _WRITE = "Reading", "Rows", "Values", "Writing"
+
+Files = Annotated[
+    list[str], typer.Argument(metavar="[NAME=]FILE...", help="A modality each; - is stdin.")
+]
+
+Output = Annotated[
+    str, _option(_WRITE, "--output", "-o", metavar="OUT", help="The fused file; - is stdout.")
+]
+Format = Annotated[
+    str | None,
+    _option(_WRITE, "--format", "-f", metavar="FORMAT", help="By default the suffix tells."),
+]
+Layout = Annotated[
+    str | None,
+    _option(_WRITE, metavar="LAYOUT", help="vector (one column) or wide (one a feature)."),
+]
+Compression = Annotated[
+    str | None,
+    _option(_WRITE, metavar="CODEC", help="Of Parquet: none, zstd, snappy, gzip, lz4."),
+]
+NoClobber = Annotated[bool, _option(_WRITE, "--no-clobber", help="Refuse to replace a file.")]
+Depfile = Annotated[
+    str | None, _option(_WRITE, metavar="FILE", help="Write what OUT depends on, for Make.")
+]
+
+IdFiles = Annotated[
+    list[str] | None,
+    _option(_READ, metavar="[NAME=]FILE[:COLUMN]", help="Row ids in another file."),
+]
+IdColumn = Annotated[
+    list[str] | None, _option(_READ, metavar="[NAME=]COLUMN", help="The column of row ids.")
+]
+Column = Annotated[
+    list[str] | None,
+    _option(_READ, metavar="[NAME=]COLUMN", help="A feature column, or a glob; may be repeated."),
+]
+Sidecar = Annotated[
+    bool,
+    _option(
+        _READ,
+        "--sidecar/--no-sidecar",
+        help="Look for ids beside a file without any (STEM.ids.txt, …); so by default.",
+        show_default=False,
+    ),
+]
+InputFormat = Annotated[
+    list[str] | None,
+    _option(
+        _READ,
+        "--from",
+        metavar="[NAME=]FORMAT",
+        help="The format of an input whose suffix does not tell.",
+    ),
+]
+
+ByPosition = Annotated[
+    bool, _option(_ROWS, "--by-position", help="Join row by row, whatever ids there are.")
+]
+RequireIds = Annotated[bool, _option(_ROWS, "--require-ids", help="Refuse to join by position.")]
+
+Normalize = Annotated[
+    list[str] | None,
+    _option(
+        _VALUES,
+        metavar="[NAME=]NORM[,NORM...]",
+        help="Normalisations in their order, such as l2 or center,l2.",
+    ),
+]
+Weight = Annotated[
+    list[str] | None,
+    _option(
+        _VALUES,
+        metavar="[NAME=]WEIGHT",
+        help="Multiplies a modality after its normalisation.",
+    ),
+]
+Nan = Annotated[
+    str,
+    _option(
+        _VALUES,
+        metavar="POLICY",
+        help="NaN and infinite values: error, keep, zero, mean (of the column) or drop.",
+    ),
+]
+Dtype = Annotated[str, _option(_VALUES, metavar="DTYPE", help="float16, float32 or float64.")]
+
+DryRun = Annotated[
+    bool,
+    _option(None, "--dry-run", "-n", help="Read headers and ids only; print the plan."),
+]
+Quiet = Annotated[bool, _option(None, "--quiet", "-q", help="No summary.")]
+AsJson = Annotated[bool, _option(None, "--json", help="One JSON object on stdout.")]
+SummaryFile = Annotated[
+    str | None, _option(None, "--summary", metavar="FILE", help="The summary as JSON in a file.")
+]
+Threads = Annotated[
+    int | None, _option(None, metavar="N", min=1, help="Threads; by default one a processor.")
+]
+Memory = Annotated[str, _option(None, metavar="SIZE", help="Working memory.")]
