@@ -134,6 +134,8 @@ def prepare(
         raise UsageError(f"--dtype is {settings.dtype!r}; it must be one of {', '.join(_DTYPES)}")
     if settings.nan not in _POLICIES:
         raise UsageError(f"--nan is {settings.nan!r}; it must be one of {', '.join(_POLICIES)}")
+    if settings.threads is not None and settings.threads < 1:
+        raise UsageError(f"--threads is {settings.threads}; it must be at least 1")
     alignment = align(sources, settings.by)
     modalities = (Modality(s.name, s.columns, _weight(weight, s.name)) for s in sources)
     schema = Schema(tuple(modalities))

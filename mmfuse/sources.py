@@ -75,8 +75,10 @@ def open_sources(inputs: Sequence[Input], options: SourceOptions) -> Opened:
 def _open(item: Input, how: Reading, format: str | None, opened: Opened) -> Source:
     if not isinstance(item.value, str):
         return memory_source(item.value, item.name, how)
-    module = known_format(item.value, format, "--from")
+    if item.value == "-":  # is only read once its format is certain
+        known_format(item.value, format, "--from")
     file = open_input(item.value, item.label)
+    module = known_format(item.value, format, "--from")
     opened.paths.append(file.path)
     return module.open(file, item.name, how)
 

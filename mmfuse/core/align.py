@@ -74,7 +74,8 @@ def align(sources: Sequence[Identified], by: By = "auto") -> Alignment:
     """Join the sources on their ids: rows that all of them have, in the first one's order.
 
     Without ids in any source, rows are taken by position; their counts must then be equal.
-    `by="position"` takes them by position whatever ids there are, `by="id"` insists on ids.
+    `by="position"` takes them by position whatever ids there are, and keeps the first source's
+    that has some; `by="id"` insists on ids.
 
     Raises AlignmentError: ids in some sources only, unequal counts, duplicate ids, integers
     beside text that only looks like them, no id in common.
@@ -101,7 +102,8 @@ def _by_position(sources: Sequence[Identified]) -> Alignment:
             f"row counts differ, so rows cannot be joined by position: {told}",
             hint="give every input its row ids: --ids NAME=FILE or --id-column NAME=COLUMN",
         )
-    ids = sources[0].ids or IntegerIds(np.arange(counts[0]))
+    known = (source.ids for source in sources if source.ids is not None)
+    ids = next(known, IntegerIds(np.arange(counts[0])))
     return Alignment(ids, (None,) * len(sources), counts, "position")
 
 
@@ -163,7 +165,7 @@ def _refuse_duplicates(source: Identified, first: Rows, second: Rows) -> None:
     if len(first) and source.ids is not None:
         k = int(np.argmin(first))  # an index may list the pairs in any order
         raise AlignmentError(
-            f"{len(first):,} row{'s' if len(first) > 1 else ''} repeat an id; "
+            f"{len(first):,} row{'s repeat' if len(first) > 1 else ' repeats'} an id; "
             f"the first is {source.ids[int(first[k])]!r} in rows "
             f"{int(first[k]) + 1:,} and {int(second[k]) + 1:,}",
             where=source.label,

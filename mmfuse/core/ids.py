@@ -202,7 +202,7 @@ def _looks_plain(ids: TextIds, lengths: NDArray[np.int64]) -> bool:
     digit = (ids.data >= ord("0")) & (ids.data <= ord("9"))
     digit[starts[negative]] = True
     leading_zero = ids.data[starts + negative] == ord("0")
-    return bool(digit.all() and not (leading_zero & ((lengths > 1) | negative)).any())
+    return bool(digit.all() and not (leading_zero & (lengths > 1)).any())
 
 
 def _parse(ids: TextIds, lengths: NDArray[np.int64]) -> NDArray[np.int64]:

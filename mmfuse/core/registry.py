@@ -16,6 +16,7 @@ import importlib.metadata
 import importlib.util
 import inspect
 import pkgutil
+import re
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
@@ -94,7 +95,8 @@ class Registry:
 def first_sentence(text: str) -> str:
     """A manual's first paragraph up to its full stop, on one line."""
     paragraph = " ".join(text.split("\n\n")[0].split())
-    return paragraph if paragraph.endswith(".") else paragraph + "."
+    sentence = re.split(r"(?<=\.) (?=[A-Z])", paragraph, maxsplit=1)[0]
+    return sentence if sentence.endswith(".") else sentence + "."
 
 
 STRATEGIES = Registry("strategies", "strategy")

@@ -27,15 +27,16 @@ class Statistic(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Count, mean, squared deviations and extent of every column, each of shape `(d,)`.
+    """Count, mean, deviation and extent of every column, each of shape `(d,)`.
 
     Merged by Chan, Golub & LeVeque (1979), Updating formulae and a pairwise algorithm for
-    computing sample variances. Values that are not finite do not count.
+    computing sample variances; by the root of the sum of squares, which stays within float64
+    wherever the values do. Values that are not finite do not count.
     """
 
     count: Column
     mean: Column
-    deviations: Column  # Σ (x − mean)²
+    deviation: Column  # √Σ (x − mean)²
     minimum: Column
     maximum: Column
 
@@ -49,7 +50,7 @@ class Moments:
     def sd(self) -> Column:
         """Standard deviation (ddof=0); exactly 0 where a column holds one value only."""
         spread = self.maximum > self.minimum
-        return np.where(spread, np.sqrt(self.deviations / np.maximum(self.count, 1)), 0.0)
+        return np.where(spread, self.deviation / np.sqrt(np.maximum(self.count, 1)), 0.0)
 
     def update(self, block: NDArray[np.floating[Any]]) -> Moments:
         x = block.astype(np.float64)
@@ -65,7 +66,7 @@ class Moments:
             low = np.where(finite, x, np.inf).min(axis=0)
             high = np.where(finite, x, -np.inf).max(axis=0)
             x = np.where(finite, x - mean, 0)
-        return self.merge(Moments(count, mean, np.einsum("ij,ij->j", x, x), low, high))
+        return self.merge(Moments(count, mean, column_lengths(x), low, high))
 
     def merge(self, other: Moments) -> Moments:
         count = self.count + other.count
@@ -74,8 +75,23 @@ class Moments:
         return Moments(
             count,
             # two means that agree stay what they are, to the bit
-            np.where(self.count == 0, other.mean, self.mean + delta * share),
-            self.deviations + other.deviations + delta**2 * self.count * share,
+            self.mean + delta * share,
+            np.hypot(
+                np.hypot(self.deviation, other.deviation),
+                delta * np.sqrt(self.count * share),
+            ),
             np.minimum(self.minimum, other.minimum),
             np.maximum(self.maximum, other.maximum),
         )
+
+
+def column_lengths(x: NDArray[np.float64]) -> Column:
+    """‖x‖₂ of every column, shape `(d,)`, also where its square is not a float64."""
+    lengths: Column = np.sqrt(np.einsum("ij,ij->j", x, x))
+    extreme = ~((lengths > 1e-150) & (lengths < 1e150))
+    if extreme.any():
+        columns = x[:, extreme]
+        largest = np.abs(columns).max(axis=0, initial=0)
+        columns /= np.where(largest > 0, largest, 1)
+        lengths[extreme] = largest * np.sqrt(np.einsum("ij,ij->j", columns, columns))
+    return lengths

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from mmfuse.core.batch import Batch, Block
 from mmfuse.core.options import check_options
 from mmfuse.core.schema import Schema
+from mmfuse.errors import UsageError
 
 Learned = Mapping[str, NDArray[Any]]
 
@@ -27,6 +29,9 @@ class Strategy(ABC):
     """
 
     panel: ClassVar[str] = "Feature-level fusion"
+    computes: ClassVar[bool] = True
+    """Whether `fuse` computes in `out`, which is then at least as precise as every block; one that
+    only copies may round as it does so."""
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -51,14 +56,24 @@ class Strategy(ABC):
     def fuse(self, batch: Batch, out: Block, learned: Learned) -> None:
         """Write the fused rows into `out`, shape `(len(batch), len(columns))`; pure otherwise.
 
-        `out` is at least as precise as every block. A row's result must not depend, to the bit,
-        on the rows beside it.
+        A row's result must not depend, to the bit, on the rows beside it.
         """
 
 
 def stack_columns(schema: Schema) -> list[str]:
-    """`MODALITY_NAME` for every column of every modality."""
-    return [f"{m.name}_{column}" for m in schema.modalities for column in m.columns]
+    """`MODALITY_NAME` for every column of every modality. Raises UsageError for equal names."""
+    return distinct([f"{m.name}_{column}" for m in schema.modalities for column in m.columns])
+
+
+def distinct(columns: list[str]) -> list[str]:
+    """The columns themselves. Raises UsageError if two of them have one name."""
+    if len(set(columns)) < len(columns):
+        twice = next(name for name, count in Counter(columns).items() if count > 1)
+        raise UsageError(
+            f"two output columns would be named {twice!r}",
+            hint="name the inputs otherwise, as NAME=PATH: a column is named MODALITY_NAME",
+        )
+    return columns
 
 
 def numbered(prefix: str, count: int) -> list[str]:

@@ -75,6 +75,7 @@ def arrow_source(
         id_column=how.id_column,
         wanted=how.columns,
         present=_presence_columns(schema),
+        index=_index_columns(schema),
     )
     ids, id_source = None, ""
     if choice.ids is not None and not how.outside_ids:
@@ -115,6 +116,12 @@ def _presence_columns(schema: pa.Schema) -> list[str]:
     if b"mmfuse" not in (schema.metadata or {}):
         return []
     return [name for name in schema.names if name.startswith("present_")]
+
+
+def _index_columns(schema: pa.Schema) -> list[str]:
+    """The columns that were the index of a pandas DataFrame."""
+    pandas = schema.pandas_metadata or {}
+    return [name for name in pandas.get("index_columns", ()) if name in schema.names]
 
 
 def kinds(schema: pa.Schema) -> dict[str, Kind]:
@@ -162,6 +169,8 @@ def _numpy_dtype(kind: pa.DataType, may_lack: bool) -> np.dtype[Any]:
 def _wide(batch: pa.RecordBatch, dtype: np.dtype[Any]) -> Matrix:
     block = np.empty((batch.num_rows, batch.num_columns), dtype, order="F")
     for j, column in enumerate(batch.columns):
+        if column.null_count and dtype.kind != "f":
+            raise InputError(f"column {batch.schema.names[j]!r} holds nulls that its file denies")
         block[:, j] = _numbers(column)
     return block
 
@@ -203,10 +212,17 @@ def vectors(column: pa.Array, start: int, dim: int | None) -> Matrix:
 
 
 def ids_of(chunks: Iterable[pa.Array], name: str) -> Ids:
-    """A column of ids. Raises AlignmentError for nulls, floats, empty text and other types."""
+    """A column of ids.
+
+    Raises InputError where there is none, AlignmentError for nulls, floats, empty text and other
+    types.
+    """
     import pyarrow as pa
 
-    column = pa.chunked_array(list(chunks))
+    parts = list(chunks)
+    if not any(map(len, parts)):
+        raise InputError("the table has no rows")
+    column = pa.chunked_array(parts)
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if column.null_count:
@@ -236,8 +252,6 @@ def _text(column: pa.ChunkedArray) -> TextIds:
     import pyarrow as pa
 
     array = column.cast(pa.large_string()).combine_chunks()
-    if isinstance(array, pa.ChunkedArray):  # of no chunk at all
-        return TextIds.of([])
     array.validate(full=True)
     _, offsets, data = array.buffers()
     ends = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]

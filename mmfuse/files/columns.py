@@ -42,17 +42,19 @@ def choose(
     id_column: str | None,
     wanted: Sequence[str],
     present: Sequence[str] = (),
+    index: Sequence[str] = (),
 ) -> Choice:
     """Decide on the columns of a table.
 
     kinds: every column's kind. id_column: named by the user. wanted: the user's feature columns,
     names or globs. present: columns that say whether a row had a modality, written by mmfuse.
+    index: columns that were the index of a pandas DataFrame.
 
     Raises InputError: a named column is not there or not numeric; no numeric column is left.
     """
-    ids = _id_column(kinds, id_column)
+    ids = _id_column(kinds, id_column, index)
     if wanted:
-        names = _expand(kinds, wanted)
+        names = _expand(kinds, wanted, ids)
         vectors = [name for name in names if kinds[name] == "vector"]
         if len(names) == 1 and vectors:
             return Choice(ids, names[0], ())
@@ -69,6 +71,7 @@ def choose(
         and name != ids
         and name.lower() not in _NEVER_FEATURES
         and name not in present
+        and name not in index
     )
     if not features:
         raise InputError(
@@ -88,11 +91,15 @@ def choose_ids(names: Sequence[str], named: str | None) -> str:
     return found
 
 
-def _id_column(kinds: Mapping[str, Kind], named: str | None) -> str | None:
+def _id_column(
+    kinds: Mapping[str, Kind], named: str | None, index: Sequence[str] = ()
+) -> str | None:
     if named is not None:
         _require(kinds, named)
         return named
-    return next((name for name in ID_NAMES if kinds.get(name, "vector") != "vector"), None)
+    # pandas calls an index without a name so; it may be ids, or what sorting left of row numbers
+    own = [name for name in index if not name.startswith("__index_level_")]
+    return next((n for n in (*ID_NAMES, *own) if kinds.get(n, "vector") != "vector"), None)
 
 
 def _vector_column(kinds: Mapping[str, Kind], ids: str | None) -> str | None:
@@ -108,11 +115,15 @@ def _vector_column(kinds: Mapping[str, Kind], ids: str | None) -> str | None:
     return named
 
 
-def _expand(kinds: Mapping[str, Kind], wanted: Sequence[str]) -> list[str]:
-    """Names and globs to column names, each once, in the order asked for."""
+def _expand(kinds: Mapping[str, Kind], wanted: Sequence[str], ids: str | None) -> list[str]:
+    """Names and globs to column names, each once, in the order asked for.
+
+    A glob takes what can be a feature; a name is taken at its word.
+    """
     names: dict[str, None] = {}
+    usable = [name for name, kind in kinds.items() if kind != "other" and name != ids]
     for pattern in wanted:
-        matches = [pattern] if pattern in kinds else fnmatch.filter(kinds, pattern)
+        matches = [pattern] if pattern in kinds else fnmatch.filter(usable, pattern)
         if not matches:
             _require(kinds, pattern)
         names.update(dict.fromkeys(matches))

@@ -37,12 +37,12 @@ def read_ids(path: str, column: str | None, label: str) -> tuple[Ids, InputFile]
     """
     file = open_input(path, f"{label} (ids {os.path.basename(path)})")
     with reading(file.label):
-        if suffix(path) == ".json":
-            ids = _from_json(file)
-        elif (table := formats.by_suffix(path)) is not None:
+        if (table := formats.by_suffix(path)) is not None:
             ids = table.read_ids(file, column)
+        elif column is not None:
+            raise InputError(f"this file has no columns, so no {column!r}")
         else:
-            ids = _from_lines(file)
+            ids = _from_json(file) if suffix(path) == ".json" else _from_lines(file)
     return ids, file
 
 
@@ -58,6 +58,8 @@ def _from_lines(file: InputFile) -> Ids:
     with open(file.path, "rb") as stream:
         data = stream.read().removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
     data.decode()  # whoever reads an id later may rely on UTF-8
+    if b"\0" in data:
+        raise InputError("NUL bytes; this is not UTF-8 text")
     body = np.frombuffer(data if data.endswith(b"\n") else data + b"\n", np.uint8)
     ends = np.flatnonzero(body == ord("\n"))
     # without its newlines, line i is moved back by i
@@ -68,6 +70,8 @@ def _from_lines(file: InputFile) -> Ids:
 
 def ids_of_array(array: NDArray[Any]) -> Ids:
     """Ids in a one-dimensional array. Raises AlignmentError unless they are integers or text."""
+    if array.ndim != 1:
+        raise AlignmentError(f"ids of shape {array.shape}; one a row is needed")
     if array.dtype.kind in "iu":
         if array.dtype == np.uint64 and len(array) and array.max() > np.iinfo(np.int64).max:
             return TextIds.of(map(str, array.tolist()))
@@ -82,7 +86,7 @@ def ids_of_array(array: NDArray[Any]) -> Ids:
 
 
 def _from_json(file: InputFile) -> Ids:
-    with open(file.path, encoding="utf-8") as stream:
+    with open(file.path, encoding="utf-8-sig") as stream:
         values = json.load(stream)
     if not isinstance(values, list):
         raise InputError("not a JSON list of ids")
@@ -90,15 +94,20 @@ def _from_json(file: InputFile) -> Ids:
 
 
 def _of_objects(values: list[object]) -> Ids:
-    if all(type(value) is str for value in values):
-        return checked_text(TextIds.of(str(value) for value in values), "the list")
-    if all(type(value) is int for value in values):
+    kinds = [_id_kind(value) for value in values]
+    if set(kinds) <= {str}:
+        return checked_text(TextIds.of(map(str, values)), "the list")
+    if set(kinds) == {int}:
         return plain_integers(TextIds.of(map(str, values)))
-    kinds = [type(value) for value in values]
-    odd = next(
-        (k for k, kind in enumerate(kinds) if kind not in (str, int)),
-        kinds.index(str) if str in kinds else 0,
-    )
+    odd = kinds.index(None) if None in kinds else kinds.index(str)
     raise AlignmentError(
         f"ids must be all text or all integers; number {odd + 1:,} is {values[odd]!r}"
     )
+
+
+def _id_kind(value: object) -> type | None:
+    """What an id is, text or an integer (NumPy's too); None for anything else."""
+    if isinstance(value, str):
+        return str
+    integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return int if integer else None

@@ -10,12 +10,15 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmfuse.errors import InputError, MmfuseError, ResourceError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _LOOKS = (
     (b"\x93NUMPY", "an npy file"),
@@ -117,6 +120,14 @@ def _state(status: os.stat_result) -> tuple[int, ...]:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
+def open_arrow(file: InputFile, compression: str | None = None) -> pa.NativeFile:
+    """The file for pyarrow, decompressed; its name may be any bytes."""
+    import pyarrow as pa
+
+    stream = pa.OSFile(os.fsencode(file.path))
+    return stream if compression is None else pa.input_stream(stream, compression=compression)
+
+
 def as_bytes(array: NDArray[Any]) -> memoryview:
     """The bytes of a C-ordered array, without a copy."""
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
@@ -125,7 +136,10 @@ def as_bytes(array: NDArray[Any]) -> memoryview:
 def read_all(fd: int, view: memoryview, place: int, label: str) -> None:
     """Fill `view` with the bytes at `place`. Raises InputError if the file has become shorter."""
     while len(view):
-        done = os.preadv(fd, [view], place)
+        try:
+            done = os.preadv(fd, [view], place)
+        except OSError as error:
+            raise InputError(f"cannot be read: {error.strerror}", where=label) from error
         if not done:
             raise InputError("the file changed while it was read", where=label)
         view, place = view[done:], place + done

@@ -36,9 +36,13 @@ class MappedReader:
         self._file, self._shape, self._dtype, self._offset = file, shape, dtype, offset
         self._row_bytes = shape[1] * dtype.itemsize
         self._fd = os.open(file.path, os.O_RDONLY)
-        leased = _lease(self._fd)
-        file.verify()  # with the lease held, what is true now stays true
-        self._array = self._map() if leased and offset % dtype.alignment == 0 else None
+        try:
+            leased = _lease(self._fd)
+            file.verify()  # with the lease held, what is true now stays true
+            self._array = self._map() if leased and offset % dtype.alignment == 0 else None
+        except BaseException:
+            os.close(self._fd)  # a lease left behind would hold up whoever writes the file
+            raise
 
     def _map(self) -> Matrix:
         self._mapped = mmap.mmap(self._fd, 0, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ)

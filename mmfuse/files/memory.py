@@ -43,7 +43,7 @@ def memory_source(value: object, name: str, how: Reading) -> Source:
         return _array_source(value, None, name)
     library = type(value).__module__.split(".")[0]
     if library == "pandas":
-        return _table_source(_table_of(value), name, how)
+        return _frame_source(value, name, how)
     if library == "pyarrow":
         return _table_source(value, name, how)
     raise UsageError(
@@ -76,22 +76,25 @@ def _array_source(array: NDArray[Any], ids: Ids | None, name: str) -> ArraySourc
     )
 
 
-def _table_of(frame: Any) -> Any:
-    """A DataFrame as an Arrow table; a named index becomes a column, a plain one nothing."""
+def _frame_source(frame: Any, name: str, how: Reading) -> Source:
+    """A DataFrame; a named index becomes a column, a plain one nothing."""
     import pandas as pd
     import pyarrow as pa
 
+    if not isinstance(frame, pd.DataFrame):
+        raise UsageError(f"{name} is a pandas {type(frame).__name__}; give a DataFrame")
     index = frame.index
     if isinstance(index, pd.MultiIndex):
         raise AlignmentError("the index has several levels; row ids have one")
-    if index.name is not None:
-        frame = frame.reset_index()
-    elif not isinstance(index, pd.RangeIndex):
+    table = pa.Table.from_pandas(frame, preserve_index=index.name is not None)
+    source = _table_source(table, name, how)
+    plain = index.name is not None or isinstance(index, pd.RangeIndex)
+    if source.ids is None and not how.outside_ids and not plain:
         raise AlignmentError(
             "the index has no name, so it is not clear whether it holds row ids",
             hint="name it (df.index.name = 'id'), or drop it (df.reset_index(drop=True))",
         )
-    return pa.Table.from_pandas(frame, preserve_index=False)
+    return source
 
 
 def _table_source(table: Any, name: str, how: Reading) -> Source:

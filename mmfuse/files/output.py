@@ -29,6 +29,8 @@ class OutputFile:
 
     def __init__(self, path: str, *, clobber: bool = True) -> None:
         self.path = path
+        self._clobber = clobber
+        self._complete = False
         with writing(path):
             self._target = os.path.realpath(path)  # write through a symbolic link
             self._folder = os.path.dirname(self._target)
@@ -49,34 +51,57 @@ class OutputFile:
         return fd
 
     def _temporary_name(self) -> str:
-        name = os.path.basename(self._target)[:100]
+        name = os.fsdecode(os.fsencode(os.path.basename(self._target))[:100])
         return os.path.join(self._folder, f".{name}.{secrets.token_hex(6)}.part")
 
-    def commit(self) -> None:
-        """Let the complete file stand at its path: flush, rename, and flush the folder."""
+    def complete(self) -> None:
+        """Flush the file and give it its hidden name, so that only the renaming can fail.
+
+        Of several files that belong together, all are completed before the first is committed.
+        """
+        if self._complete:
+            return
         with writing(self.path):
             if self._mode is not None:
                 os.fchmod(self.fd, self._mode)
             os.fsync(self.fd)
             if self._hidden is None:
-                self._hidden = self._temporary_name()
-                links = os.open("/proc/self/fd", os.O_RDONLY)
-                try:
-                    os.link(str(self.fd), self._hidden, src_dir_fd=links, follow_symlinks=True)
-                finally:
-                    os.close(links)
-            os.replace(self._hidden, self._target)
+                self._hidden = self._link()
+            self._complete = True
+
+    def _link(self) -> str:
+        """A hidden name for a file that has none."""
+        hidden = self._temporary_name()
+        links = os.open("/proc/self/fd", os.O_RDONLY)
+        try:
+            os.link(str(self.fd), hidden, src_dir_fd=links, follow_symlinks=True)
+        finally:
+            os.close(links)
+        return hidden
+
+    def commit(self) -> None:
+        """Let the complete file stand at its path: flush, rename, and flush the folder."""
+        self.complete()
+        with writing(self.path):
+            assert self._hidden is not None
+            if self._clobber:
+                os.replace(self._hidden, self._target)
+            else:  # fails if a file has come to stand there meanwhile
+                os.link(self._hidden, self._target)
+                os.unlink(self._hidden)
             self._hidden = None
             _sync_folder(self._folder)
 
     def discard(self) -> None:
         """Give the file up, unless it was committed."""
-        if self._hidden is not None:
-            os.unlink(self._hidden)
+        try:
+            if self._hidden is not None:
+                os.unlink(self._hidden)
+        finally:
             self._hidden = None
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
+            if self.fd >= 0:
+                os.close(self.fd)
+                self.fd = -1
 
     def __enter__(self) -> Self:
         return self

@@ -19,9 +19,7 @@ from mmfuse.files.output import write_all, writing
 class ScratchRoom:
     """Holds matrices up to `memory` bytes in all in memory, larger ones in files in `folder`."""
 
-    def __init__(
-        self, memory: int, folder: str | None = None, progress: Progress = unseen
-    ) -> None:
+    def __init__(self, memory: int, folder: str | None = None, progress: Progress = unseen) -> None:
         self._memory = memory
         self._folder = folder
         self._progress = progress

@@ -11,24 +11,29 @@ import io
 import itertools
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mmfuse.errors import InputError
-from mmfuse.files.inputs import InputFile, looks_like
+from mmfuse.files.inputs import InputFile, looks_like, open_arrow
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _SAMPLE_ROWS = 50
 _BLOCK_BYTES = 4 << 20
+_LARGEST_BLOCK = 1 << 30
+_CELL_CHARACTERS = 64 << 20  # what an unclosed quote may take into memory before it is noticed
 _MISSING = ("", "NA", "N/A", "NULL", "null", "None", "NaN", "nan")
 _NUMBER = re.compile(
     r"\s*[+-]?(\d+\.?\d*([eE][+-]?\d+)?|\.\d+([eE][+-]?\d+)?|inf|nan|infinity)\s*", re.I
 )
 _TRUTH = frozenset(("true", "false", "True", "False", "TRUE", "FALSE"))
-_MAGICS = (b"\x93NUMPY", b"PAR1", b"ARROW1", b"PK\x03\x04", b"\x89HDF", b"\x80\x04", b"\x80\x05")
+_TEXT = ("plain text", "something else", "gzip data", "zstd data")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -43,60 +48,119 @@ class Sheet:
     longest: int
 
     def text(self) -> io.TextIOBase:
-        """The file as text from its beginning."""
-        import pyarrow as pa
-
-        stream = pa.input_stream(self.file.path, compression=self.compression)
-        return io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+        """The file as text from its beginning; bytes that are no UTF-8 become surrogates."""
+        stream = open_arrow(self.file, self.compression)
+        return io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
 
     def batches(self, types: Mapping[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
         """The columns of `types`, parsed as those types."""
+        # the reader wants a line to end within the block after the one where it begins
+        return self._batches(types, max(_BLOCK_BYTES, 4 * self.longest), 0)
+
+    def _batches(
+        self, types: Mapping[str, pa.DataType], block: int, skip: int
+    ) -> Iterator[pa.RecordBatch]:
+        """Batches without their first `skip` rows, read in blocks of `block` bytes."""
         import pyarrow as pa
+
+        source = _Watched(open_arrow(self.file, self.compression))
+        done = 0
+        try:
+            with self._reader(source, types, block) as reader:
+                for batch in reader:
+                    yield batch.slice(max(0, skip - done))
+                    done += batch.num_rows
+        except pa.ArrowInvalid as error:
+            if "straddling" in str(error) and block < _LARGEST_BLOCK:  # a longer line than before
+                yield from self._batches(types, 16 * block, max(skip, done))
+                return
+            self._locate(types)
+            raise
+        if source.suspicious:
+            self._locate(dict.fromkeys(types))
+
+    def _reader(
+        self, source: io.RawIOBase, types: Mapping[str, pa.DataType], block: int
+    ) -> pa.csv.CSVStreamingReader:
         import pyarrow.csv as pa_csv
 
-        # the reader wants a line to end within the block after the one where it begins
-        block = max(_BLOCK_BYTES, 4 * self.longest)
-        try:
-            with pa_csv.open_csv(
-                pa.input_stream(self.file.path, compression=self.compression),
-                read_options=pa_csv.ReadOptions(block_size=block, use_threads=True),
-                parse_options=pa_csv.ParseOptions(
-                    delimiter=self.delimiter, newlines_in_values=True
-                ),
-                convert_options=pa_csv.ConvertOptions(
-                    include_columns=list(types),
-                    column_types=dict(types),
-                    null_values=_MISSING,
-                    strings_can_be_null=False,
-                ),
-            ) as reader:
-                yield from reader
-        except pa.ArrowInvalid as error:
-            self._locate(error, types)
-            raise
+        return pa_csv.open_csv(
+            source,
+            read_options=pa_csv.ReadOptions(block_size=block, use_threads=True),
+            parse_options=pa_csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True),
+            convert_options=pa_csv.ConvertOptions(
+                include_columns=list(types),
+                column_types=dict(types),
+                null_values=_MISSING,
+                strings_can_be_null=False,
+            ),
+        )
 
-    def _locate(self, error: Exception, types: Mapping[str, pa.DataType]) -> None:
-        """Raise an InputError that names line, column and cell of what the reader refused."""
-        with self.text() as text:
-            rows = csv.reader(text, delimiter=self.delimiter, strict=True)
+    def lists(self, name: str) -> Iterator[pa.RecordBatch]:
+        """A column of cells like `[0.1, 0.2]`, as lists of numbers."""
+        import pyarrow as pa
+
+        kind = pa.list_(pa.float64())
+        for batch in self.batches({name: pa.string()}):
             try:
-                next(rows)
-                line = rows.line_num + 1
+                values = [_list(cell) for cell in batch.column(0).to_pylist()]
+            except ValueError:
+                self._locate({name: kind})
+                raise
+            yield pa.record_batch([pa.array(values, kind)], names=[name])
+
+    def _locate(self, types: Mapping[str, pa.DataType | None]) -> None:
+        """Raise an InputError that names line, column and cell, if there is one to refuse."""
+        with _long_cells(), self.text() as text:
+            rows = csv.reader(text, delimiter=self.delimiter, strict=True)
+            line = 1
+            try:
                 for row in rows:
-                    if row:
+                    if row and line > 1:
                         self._check_row(row, line, types)
                     line = rows.line_num + 1
-            except csv.Error as bad:
-                raise InputError(f"line {rows.line_num:,}: {bad}") from error
+            except csv.Error as error:
+                told = "a quote is never closed" if "unexpected end" in str(error) else error
+                raise InputError(f"line {line:,}: {told}") from error
 
-    def _check_row(self, row: list[str], line: int, types: Mapping[str, pa.DataType]) -> None:
+    def _check_row(
+        self, row: list[str], line: int, types: Mapping[str, pa.DataType | None]
+    ) -> None:
         if len(row) != len(self.names):
             raise InputError(
                 f"line {line:,} has {len(row):,} cells where the header has {len(self.names):,}"
             )
         for name, cell in zip(self.names, row, strict=True):
-            if str(types.get(name)) == "double" and not _is_number(cell):
-                raise InputError(f"line {line:,}, column {name!r}: {cell!r} is not a number")
+            if name in types and (fault := _fault(cell, types[name])):
+                shown = repr(cell[:60]) + ("…" if len(cell) > 60 else "")
+                raise InputError(f"line {line:,}, column {name!r}: {shown} {fault}")
+
+
+class _Watched(io.RawIOBase):
+    """A stream that counts the quotes that pass, and looks for bytes that no text has.
+
+    The reader takes a quote that is never closed for one that closes at the end of the file, and
+    all the rows within for one cell.
+    """
+
+    def __init__(self, stream: pa.NativeFile) -> None:
+        self._stream = stream
+        self._quotes = 0
+        self._nul = False
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        data: bytes = self._stream.read(size)
+        self._quotes += data.count(b'"')
+        self._nul = self._nul or b"\0" in data
+        return data
+
+    @property
+    def suspicious(self) -> bool:
+        """Whether a second look is needed: a quote without a partner, or NUL."""
+        return self._quotes % 2 == 1 or self._nul
 
 
 def open_sheet(file: InputFile, delimiter: str) -> Sheet:
@@ -107,10 +171,10 @@ def open_sheet(file: InputFile, delimiter: str) -> Sheet:
     import pyarrow as pa
 
     compression = {b"\x1f\x8b": "gzip", b"\x28\xb5": "zstd"}.get(file.head[:2])
-    if file.head.startswith(_MAGICS):
-        raise InputError(f"not text: it looks like {looks_like(file.head)}")
+    if (looks := looks_like(file.head)) not in _TEXT:
+        raise InputError(f"not a table of text: it looks like {looks}")
     bare = Sheet(file, delimiter, compression, [], pa.schema([]), 0)
-    with bare.text() as text:
+    with _long_cells(), bare.text() as text:
         rows = csv.reader(text, delimiter=delimiter)
         try:
             names = next(rows, [])
@@ -118,18 +182,31 @@ def open_sheet(file: InputFile, delimiter: str) -> Sheet:
         except csv.Error as error:
             raise InputError(f"line {rows.line_num + 1:,}: {error}") from error
     _check_header(names, delimiter)
-    longest = max(sum(len(cell.encode()) + 3 for cell in row) for row in [names, *sample])
+    longest = max(sum(4 * len(cell) + 3 for cell in row) for row in [names, *sample])
     columns = [[row[j] for row in sample if j < len(row)] for j in range(len(names))]
     schema = pa.schema(list(zip(names, map(_column_type, columns), strict=True)))
     return Sheet(file, delimiter, compression, names, schema, longest)
 
 
+@contextmanager
+def _long_cells() -> Iterator[None]:
+    """Let the csv module read cells as long as a vector written as text."""
+    before = csv.field_size_limit(_CELL_CHARACTERS)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
 def _check_header(names: list[str], delimiter: str) -> None:
-    repeated = next((name for k, name in enumerate(names) if name in names[:k]), None)
-    if repeated is not None:
-        raise InputError(f"line 1: two columns are named {repeated!r}")
-    if any("\0" in name for name in names):
-        raise InputError("line 1: NUL bytes; this is not UTF-8 text")
+    if not names:
+        raise InputError("line 1 is empty; the names of the columns should stand there")
+    name, count = Counter(names).most_common(1)[0]
+    if count > 1:
+        raise InputError(f"line 1: {count:,} columns are named {name!r}")
+    for name in names:
+        if fault := _fault(name, None):
+            raise InputError(f"line 1: {name[:60]!r} {fault}; this is not UTF-8 text")
     if all(map(_is_number, names)):
         raise InputError(
             "line 1 holds numbers where the names of the columns should stand",
@@ -155,21 +232,36 @@ def _column_type(cells: list[str]) -> pa.DataType:
     return pa.float64() if not told or any(map(_is_number, told)) else pa.string()
 
 
+def _fault(cell: str, kind: pa.DataType | None) -> str | None:
+    """What is wrong with a cell of a column of that kind (None: of text), if anything is."""
+    import pyarrow as pa
+
+    if "\0" in cell:
+        return "holds a NUL byte"
+    if _SURROGATE.search(cell):
+        return "is not valid UTF-8"
+    if kind == pa.float64() and not _is_number(cell):
+        return "is not a number"
+    if kind == pa.bool_() and cell not in _TRUTH and not _is_number(cell):
+        return "is neither true nor false"
+    if kind == pa.list_(pa.float64()):
+        try:
+            _list(cell)
+        except ValueError:
+            return "is not a list of numbers"
+    return None
+
+
 def _is_number(cell: str) -> bool:
     return cell in _MISSING or _NUMBER.fullmatch(cell) is not None
 
 
-def parse_lists(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """A batch of one column of cells like `[0.1, 0.2]`, as lists of numbers."""
-    import pyarrow as pa
-
-    lists = []
-    for cell in batch.column(0).to_pylist():
-        try:
-            lists.append([float(value) for value in json.loads(cell)])
-        except (ValueError, TypeError) as error:
-            raise InputError(
-                f"column {batch.schema.names[0]!r}: {cell[:60]!r} is not a list of numbers"
-            ) from error
-    values = pa.array(lists, pa.list_(pa.float64()))
-    return pa.record_batch([values], names=batch.schema.names)
+def _list(cell: str) -> list[float]:
+    """The numbers of a cell like `[0.1, 0.2]`. Raises ValueError for anything else."""
+    values = json.loads(cell)
+    if not isinstance(values, list) or not {type(value) for value in values} <= {int, float}:
+        raise ValueError("not a list of numbers")
+    try:
+        return list(map(float, values))
+    except OverflowError as error:
+        raise ValueError("a number is too large") from error

@@ -16,7 +16,7 @@ from mmfuse.files.formats import Layout, Reading, Table
 from mmfuse.files.inputs import InputFile
 from mmfuse.files.output import write_stream
 from mmfuse.files.paths import suffix
-from mmfuse.files.sheet import Sheet, open_sheet, parse_lists
+from mmfuse.files.sheet import Sheet, open_sheet
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,9 +33,9 @@ def open(file: InputFile, name: str, how: Reading) -> ArrowSource:
 
     def scan(columns: list[str]) -> Iterator[pa.RecordBatch]:
         types = {column: sheet.schema.field(column).type for column in columns}
-        if not any(map(pa.types.is_list, types.values())):
-            return sheet.batches(types)
-        return map(parse_lists, sheet.batches(dict.fromkeys(columns, pa.string())))
+        if any(map(pa.types.is_list, types.values())):
+            return sheet.lists(*columns)
+        return sheet.batches(types)
 
     return arrow_source(
         name,

@@ -5,18 +5,19 @@ from __future__ import annotations
 import builtins
 import os
 import struct
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmfuse.core.ids import Ids
 from mmfuse.core.source import Matrix, RowReader, Scratch, Source
-from mmfuse.core.strategy import numbered
 from mmfuse.errors import InputError, OutputError
 from mmfuse.files.checks import check_features
+from mmfuse.files.columns import Kind, choose
 from mmfuse.files.formats import Layout, Reading, Table
 from mmfuse.files.ids import ids_of_array
 from mmfuse.files.inputs import InputFile, as_bytes, looks_like, read_all
@@ -47,10 +48,11 @@ class _Header:
 
 @dataclass(kw_only=True)
 class NpySource(Source):
-    """A modality in an npy file."""
+    """A modality in an npy file; of an array of records, `fields` are the features."""
 
     file: InputFile
     header: _Header
+    fields: tuple[str, ...] = ()
 
     def blocks(self) -> Iterator[Matrix]:
         row_bytes = max(1, self.header.dtype.itemsize * len(self.columns))
@@ -61,7 +63,7 @@ class NpySource(Source):
                 if self.header.fortran_order:
                     yield self._columns_part(stream.fileno(), start, count)
                 else:
-                    yield _features(self._rows_part(stream.fileno(), start, count))
+                    yield self._features(self._rows_part(stream.fileno(), start, count))
         self.file.verify()
 
     def _rows_part(self, fd: int, start: int, count: int) -> NDArray[Any]:
@@ -69,6 +71,11 @@ class NpySource(Source):
         place = self.header.offset + start * (part.nbytes // count)
         read_all(fd, as_bytes(part), place, self.label)
         return part
+
+    def _features(self, part: NDArray[Any]) -> Matrix:
+        if not self.fields:
+            return part.reshape(len(part), -1)
+        return np.hstack([part[field].reshape(len(part), -1) for field in self.fields])
 
     def _columns_part(self, fd: int, start: int, count: int) -> Matrix:
         """Rows of an array whose columns stand one behind the other, a read call a column."""
@@ -89,21 +96,19 @@ def open(file: InputFile, name: str, how: Reading) -> NpySource:
     """One modality in an npy file; see `formats.Format`."""
     header = _read_header(file)
     if header.dtype.names is not None:
-        ids, columns, dtype = _structured(file, header, how)
-    else:
-        check_features(header.dtype, header.shape)
-        dim = header.shape[1] if len(header.shape) == 2 else 1
-        ids, columns, dtype = None, tuple(str(j) for j in range(dim)), header.dtype
-    if how.columns or (how.id_column is not None and ids is None):
-        raise InputError("an npy file has no named columns")
+        return _records(file, name, header, how)
+    check_features(header.dtype, header.shape)
+    if how.columns or how.id_column is not None:
+        raise InputError("this npy file has no named columns")
+    dim = header.shape[1] if len(header.shape) == 2 else 1
     return NpySource(
         name=name,
         label=file.label,
-        columns=columns,
+        columns=tuple(map(str, range(dim))),
         rows=header.shape[0],
-        dtype=dtype,
-        ids=ids,
-        id_source="field id" if ids is not None else "",
+        dtype=header.dtype,
+        ids=None,
+        id_source="",
         file=file,
         header=header,
     )
@@ -112,6 +117,8 @@ def open(file: InputFile, name: str, how: Reading) -> NpySource:
 def read_ids(file: InputFile, column: str | None) -> Ids:
     """Ids in a one-dimensional npy file."""
     header = _read_header(file)
+    if column is not None:
+        raise InputError(f"a one-dimensional npy file has no columns, so no {column!r}")
     if len(header.shape) != 1 or header.dtype.names is not None:
         raise InputError(
             f"ids of shape {header.shape} and dtype {header.dtype}; one a row is needed"
@@ -124,15 +131,7 @@ def _read_header(file: InputFile) -> _Header:
         raise InputError(f"not an npy file: it looks like {looks_like(file.head)}")
     with builtins.open(file.path, "rb") as stream:
         try:
-            version = np.lib.format.read_magic(stream)
-            # version 3 is version 2 with field names in UTF-8 instead of Latin-1
-            first = version == (1, 0)
-            read = (
-                np.lib.format.read_array_header_1_0
-                if first
-                else np.lib.format.read_array_header_2_0
-            )
-            shape, fortran_order, dtype = read(stream)
+            shape, fortran_order, dtype = _parse_header(stream)
         except Exception as error:
             raise InputError("the npy header is damaged") from error
         offset = stream.tell()
@@ -148,38 +147,59 @@ def _read_header(file: InputFile) -> _Header:
             f"the file is cut short: shape {shape} of {dtype} needs {claimed:,} bytes, "
             f"and {file.size - offset:,} are there"
         )
-    return _Header(shape, fortran_order, dtype, offset)
+    return _Header(shape, fortran_order and len(shape) > 1, dtype, offset)
 
 
-def _structured(
-    file: InputFile, header: _Header, how: Reading
-) -> tuple[Ids | None, tuple[str, ...], np.dtype[Any]]:
-    """The id field, the feature columns and their dtype of an array of records."""
-    assert header.dtype.names is not None
-    if len(header.shape) != 1:
+def _parse_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    version = np.lib.format.read_magic(stream)
+    if version not in ((1, 0), (2, 0), (3, 0)):
+        raise ValueError("an unknown version")
+    short = version == (1, 0)
+    read = np.lib.format.read_array_header_1_0 if short else np.lib.format.read_array_header_2_0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Python 2 wrote headers that are read a little slower
+        shape, fortran_order, dtype = read(stream)
+    if version == (3, 0) and dtype.names is not None:
+        # version 3 is version 2 with names in UTF-8, which that reader takes for Latin-1
+        dtype.names = tuple(name.encode("latin1").decode() for name in dtype.names)
+    return shape, fortran_order, dtype
+
+
+def _records(file: InputFile, name: str, header: _Header, how: Reading) -> NpySource:
+    """A modality in an array of records, which is a table: the same rules choose its columns."""
+    dtype, (rows, *inner) = header.dtype, header.shape
+    if inner or not rows:
         raise InputError(f"records of shape {header.shape}; one record a row is needed")
-    id_field = how.id_column or "id"
-    fields = [field for field in header.dtype.names if field != id_field]
+    kinds = {field: _kind(dtype[field]) for field in dtype.names or ()}
+    choice = choose(kinds, id_column=how.id_column, wanted=how.columns)
     ids = None
-    if not how.outside_ids and id_field in header.dtype.names:
-        ids = ids_of_array(np.array(_whole(file, header)[id_field]))
-    columns: list[str] = []
-    for field in fields:
-        kind = header.dtype[field]
-        base, inner = kind.subdtype or (kind, ())
-        check_features(base, (header.shape[0], *inner))
-        columns += numbered(field, inner[0]) if inner else [field]
-    if not columns or not header.shape[0]:
-        raise InputError("the records hold no features")
-    return ids, tuple(columns), np.result_type(*(header.dtype[field].base for field in fields))
+    if choice.ids is not None and not how.outside_ids:
+        ids = ids_of_array(np.ascontiguousarray(_whole(file, header)[choice.ids]))
+    columns = choice.features
+    if choice.vector is not None:
+        columns = tuple(map(str, range(dtype[choice.vector].shape[0])))
+    fields = choice.features or (choice.vector or "",)
+    return NpySource(
+        name=name,
+        label=file.label,
+        columns=columns,
+        rows=rows,
+        dtype=np.result_type(*(dtype[field].base for field in fields)),
+        ids=ids,
+        id_source=f"field {choice.ids}" if ids is not None else "",
+        notes=choice.notes,
+        file=file,
+        header=header,
+        fields=fields,
+    )
 
 
-def _features(records: NDArray[Any]) -> Matrix:
-    """Rows of a table, or of records without their id, as a matrix."""
-    if records.dtype.names is None:
-        return records.reshape(len(records), -1)
-    fields = [field for field in records.dtype.names if field != "id"]
-    return np.hstack([records[field].reshape(len(records), -1) for field in fields])
+def _kind(dtype: np.dtype[Any]) -> Kind:
+    """Whether a field of records is a number, a vector of numbers, or something else."""
+    numeric = dtype.base.kind in "fiub" and dtype.base.itemsize <= 8
+    if not numeric or len(dtype.shape) > 1 or 0 in dtype.shape:
+        return "other"
+    return "vector" if dtype.shape else "number"
 
 
 def _whole(file: InputFile, header: _Header) -> NDArray[Any]:

@@ -11,7 +11,7 @@ from mmfuse.errors import InputError
 from mmfuse.files.arrow import ArrowSource, arrow_source, ids_of
 from mmfuse.files.columns import choose_ids
 from mmfuse.files.formats import FileSink, Layout, Reading, Table
-from mmfuse.files.inputs import InputFile, looks_like
+from mmfuse.files.inputs import InputFile, looks_like, open_arrow
 from mmfuse.files.parquet_pages import PageWriter
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _open(file: InputFile) -> pq.ParquetFile:
 
     if not file.head.startswith(b"PAR1"):
         raise InputError(f"not a Parquet file: it looks like {looks_like(file.head)}")
-    return pq.ParquetFile(file.path, page_checksum_verification=True)
+    return pq.ParquetFile(open_arrow(file), page_checksum_verification=True)
 
 
 def _batches(table: pq.ParquetFile, columns: list[str]) -> Iterator[pa.RecordBatch]:

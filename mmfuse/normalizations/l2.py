@@ -12,7 +12,8 @@ class L2(Normalization):
 
     def normalize(self, x: Block, learned: Learned) -> None:
         norm = np.sqrt(np.einsum("ij,ij->i", x, x, dtype=np.float64))
-        extreme = ~((norm > 1e-150) & (norm < 1e150))  # their squares leave even float64
+        limit = 1e30 if x.dtype == np.float32 else 1e150  # beyond it, the norm or a square is lost
+        extreme = ~((norm > 1 / limit) & (norm < limit))
         if extreme.any():
             largest = np.abs(x[extreme]).max(axis=1, keepdims=True)
             x[extreme] /= np.where(largest > 0, largest, 1)

@@ -20,6 +20,8 @@ class Concat(Strategy):
     The reference is `numpy.hstack`.
     """
 
+    computes = False
+
     def columns(self, schema: Schema) -> Sequence[str]:
         return stack_columns(schema)
 

@@ -10,7 +10,7 @@ import numpy as np
 from mmfuse.core.batch import Batch, Block
 from mmfuse.core.options import Param
 from mmfuse.core.schema import Schema
-from mmfuse.core.strategy import Learned, Strategy
+from mmfuse.core.strategy import Learned, Strategy, distinct
 from mmfuse.errors import ResourceError
 
 
@@ -40,7 +40,7 @@ class Outer(Strategy):
         for modality in schema.modalities:
             own = [*([""] * self.ones), *(f"{modality.name}_{c}" for c in modality.columns)]
             names = ["*".join(filter(None, (left, right))) for left in names for right in own]
-        return [name or "1" for name in names]
+        return distinct([name or "1" for name in names])
 
     def fuse(self, batch: Batch, out: Block, learned: Learned) -> None:
         product = np.ones((len(batch), 1), out.dtype)

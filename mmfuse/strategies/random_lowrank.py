@@ -48,11 +48,11 @@ class RandomLowrank(Strategy):
 def _on_a_grid(block: Block) -> NDArray[np.float64]:
     """Every row rounded to multiples of a power of two, so that its signed sums are exact.
 
-    With d features the grid is `d` to `4 d` times finer float64 spacings of the row's largest
-    value. Sums that are exact are the same in whatever order a BLAS library takes them, on any
-    machine, for any cut of the rows.
+    The grid is d to 4 d float64 spacings of the row's largest value. Sums that are exact are the
+    same in whatever order a BLAS library takes them: for any cut of the rows, on any machine.
     """
     reach = np.abs(block).max(axis=1, keepdims=True).astype(np.float64) * block.shape[1]
-    grid = np.ldexp(1.0, np.frexp(reach)[1] - 53)
+    grid = np.ldexp(1.0, np.frexp(reach)[1] - 52)
     grid = np.maximum(grid, np.finfo(np.float64).smallest_subnormal)
-    return np.rint(block / grid) * grid
+    rounded: NDArray[np.float64] = np.rint(block / grid) * grid
+    return rounded

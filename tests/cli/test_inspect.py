@@ -111,4 +111,5 @@ def test_standard_input(odd, mmfuse):
 def test_errors(here, call):
     assert call("inspect", "missing.npy").code == 3
     assert call("inspect").code == 2
+    (here / "a.xyz").write_text("?")
     assert call("inspect", "a.xyz").err.startswith("error: cannot tell the format of 'a.xyz'")

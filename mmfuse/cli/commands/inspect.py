@@ -63,7 +63,7 @@ def _table(profiles: list[dict[str, Any]]) -> Iterator[str]:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="")
     table.add_column("")
     for profile in profiles:
         table.add_column(Text(show(profile["name"])), justify="right")

@@ -1,0 +1,268 @@
+"""What every strategy and every normalisation keeps to, whatever it computes.
+
+Nothing is named here but the symmetric strategies: a new module is found and tested.
+"""
+
+import dataclasses
+import inspect
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import mmfuse
+from mmfuse.core.batch import Batch
+from mmfuse.core.options import options
+from mmfuse.core.registry import NORMALIZATIONS, STRATEGIES, normalization, strategy_class
+from mmfuse.core.schema import Modality, Schema
+from mmfuse.core.strategy import Strategy
+from mmfuse.errors import UsageError
+
+Matrix = NDArray[Any]
+ROWS, DIM = 150, 6
+SYMMETRIC = ["sum", "mean", "max", "min", "product"]
+WIDTH = {"n_components": 32}  # where a strategy has a width of its own
+
+every_strategy = pytest.mark.parametrize("strategy", list(STRATEGIES.modules))
+every_normalization = pytest.mark.parametrize("name", list(NORMALIZATIONS.modules))
+both_dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
+
+
+def made(strategy: str) -> Strategy:
+    known = {option.name for option in options(strategy_class(strategy))}
+    return strategy_class(strategy)(**{k: v for k, v in WIDTH.items() if k in known})
+
+
+def inputs(dtype: str = "float32", names: str = "abc") -> dict[str, tuple[Matrix, Matrix]]:
+    """Three modalities whose rows only partly agree, each in an order of its own."""
+    rng = np.random.default_rng(0)
+    return {
+        name: (rng.normal(1, 2, (ROWS, DIM)).astype(dtype), rng.permutation(ROWS + 20)[:ROWS])
+        for name in names
+    }
+
+
+def fuse(strategy: str, modalities: Any, **more: Any) -> mmfuse.Fused:
+    return mmfuse.fuse(made(strategy), modalities, **{"threads": 1, **more})
+
+
+def matrix(strategy: str, modalities: Any, **more: Any) -> Matrix:
+    found = fuse(strategy, modalities, **more).matrix
+    assert found is not None
+    return found
+
+
+@every_strategy
+def test_a_name_a_column(strategy: str) -> None:
+    fused = fuse(strategy, inputs())
+    assert fused.matrix is not None
+    assert fused.matrix.shape == (len(fused.ids), len(fused.columns))
+    assert len(set(fused.columns)) == len(fused.columns)
+    assert all(isinstance(name, str) and name for name in fused.columns)
+    assert fused.summary.columns == len(fused.columns)
+
+
+@every_strategy
+def test_slices_lie_within_the_columns(strategy: str) -> None:
+    fused = fuse(strategy, inputs())
+    for name, (start, stop) in fused.summary.slices.items():
+        assert 0 <= start < stop <= len(fused.columns)
+        assert all(column.startswith(name) for column in fused.columns[start:stop])
+
+
+@every_strategy
+@both_dtypes
+def test_the_order_of_rows_in_an_input_changes_nothing_but_order(strategy: str, dtype: str) -> None:
+    modalities = inputs(dtype)
+    plain = fuse(strategy, modalities, normalize="l2", dtype=dtype)
+    rng = np.random.default_rng(1)
+    for name, (rows, ids) in modalities.items():
+        order = rng.permutation(ROWS)
+        fused = fuse(
+            strategy,
+            {**modalities, name: (rows[order], ids[order])},
+            normalize="l2",
+            dtype=dtype,
+        )
+        assert fused.matrix is not None
+        assert plain.matrix is not None
+        if name != "a":
+            assert fused.ids.tolist() == plain.ids.tolist()
+            assert fused.matrix.tobytes() == plain.matrix.tobytes()
+        else:
+            assert fused.ids.tolist() == [i for i in ids[order] if i in set(plain.ids.tolist())]
+            place = {i: k for k, i in enumerate(plain.ids.tolist())}
+            moved = plain.matrix[[place[i] for i in fused.ids.tolist()]]
+            assert fused.matrix.tobytes() == moved.tobytes()
+
+
+@every_strategy
+@both_dtypes
+def test_a_row_does_not_depend_on_the_rows_beside_it(strategy: str, dtype: str) -> None:
+    rng = np.random.default_rng(2)
+    n, dims = 600, (40, 40)
+    known = Schema(tuple(Modality(f"m{m}", tuple(map(str, range(d)))) for m, d in enumerate(dims)))
+    blocks = [rng.normal(size=(n, dim)).astype(dtype) for dim in dims]
+    # at its own default width: batches both below and above the sizes where NumPy changes course
+    strategy_made = strategy_class(strategy)()
+    learned = strategy_made.solve(known)
+    width = len(strategy_made.columns(known))
+
+    def rows(start: int, stop: int) -> Matrix:
+        out = np.empty((stop - start, width), dtype)
+        cut = [block[start:stop].copy() for block in blocks]
+        strategy_made.fuse(Batch(cut, np.ones(len(dims))), out, learned)
+        return out
+
+    whole = rows(0, n)
+    for size in (1, 7, 64, 256):
+        parts = [rows(start, min(start + size, n)) for start in range(0, n, size)]
+        assert np.concatenate(parts).tobytes() == whole.tobytes()
+
+
+@every_normalization
+@both_dtypes
+@pytest.mark.parametrize("dim", [1, 7, 300])
+def test_a_normalized_row_does_not_depend_on_the_rows_beside_it(
+    name: str, dtype: str, dim: int
+) -> None:
+    x = np.random.default_rng(3).normal(size=(300, dim)).astype(dtype)
+    found = normalization(name)
+    learned = found.solve(_moments(x)) if found.learns else {}
+
+    def rows(start: int, stop: int) -> Matrix:
+        cut = x[start:stop].copy()
+        found.normalize(cut, learned)
+        return cut
+
+    whole = rows(0, 300)
+    for size in (1, 7, 64):
+        parts = [rows(start, min(start + size, 300)) for start in range(0, 300, size)]
+        assert np.concatenate(parts).tobytes() == whole.tobytes()
+
+
+def _moments(x: Matrix) -> Any:
+    from mmfuse.core.statistics import Moments
+
+    return Moments.empty(x.shape[1]).update(x)
+
+
+@every_strategy
+def test_a_weight_of_one_is_no_weight(strategy: str) -> None:
+    plain = matrix(strategy, inputs())
+    assert matrix(strategy, inputs(), weight=1).tobytes() == plain.tobytes()
+    weighted = matrix(strategy, inputs(), weight={"b": 3.5})
+    assert weighted.tobytes() != plain.tobytes()
+
+
+@every_strategy
+def test_threads_and_memory_change_no_byte(strategy: str) -> None:
+    results = {
+        matrix(
+            strategy, inputs(), normalize="zscore,l2", threads=threads, memory=mib << 20
+        ).tobytes()
+        for threads in (1, 2)
+        for mib in (64, 512)
+    }
+    assert len(results) == 1
+
+
+@every_normalization
+def test_threads_change_no_byte_of_a_normalization(name: str) -> None:
+    results = {
+        matrix("concat", inputs(), normalize=name, threads=threads).tobytes() for threads in (1, 2)
+    }
+    assert len(results) == 1
+
+
+@pytest.mark.parametrize("strategy", SYMMETRIC)
+def test_symmetric_strategies_do_not_see_the_order_of_inputs(strategy: str) -> None:
+    modalities = inputs()
+    # the first input decides the order of the rows: let it stay, and the others change places
+    turned = {name: modalities[name] for name in "acb"}
+    weight = {"a": 1.0, "b": 2.0, "c": 0.5}
+    plain, other = (matrix(strategy, m, weight=weight) for m in (modalities, turned))
+    np.testing.assert_allclose(other, plain, rtol=1e-5, atol=1e-6)
+    first = fuse(strategy, {name: modalities[name] for name in "bac"}, weight=weight)
+    assert first.matrix is not None
+    place = {i: k for k, i in enumerate(fuse(strategy, modalities).ids.tolist())}
+    moved = plain[[place[i] for i in first.ids.tolist()]]
+    np.testing.assert_allclose(first.matrix, moved, rtol=1e-5, atol=1e-6)
+
+
+@every_strategy
+def test_inputs_are_left_alone(strategy: str) -> None:
+    modalities = inputs()
+    matrix(strategy, modalities, normalize="zscore,l2", weight=2)
+    for name, (rows, ids) in inputs().items():
+        np.testing.assert_array_equal(modalities[name][0], rows)
+        np.testing.assert_array_equal(modalities[name][1], ids)
+
+
+@every_strategy
+def test_one_modality_will_do(strategy: str) -> None:
+    fused = matrix(strategy, inputs(names="a"))
+    assert len(fused) == ROWS
+    assert np.isfinite(fused).all()
+
+
+@every_strategy
+def test_options(strategy: str) -> None:
+    cls = strategy_class(strategy)
+    instance = cls()
+    for option in options(cls):
+        assert option.param.help.endswith(".")
+        assert getattr(instance, option.name) == option.default
+        option.check(option.default)
+        if option.param.min is not None:
+            with pytest.raises(UsageError):
+                cls(**{option.name: option.type(option.param.min - 1)})
+        if option.param.max is not None:
+            with pytest.raises(UsageError):
+                cls(**{option.name: option.type(option.param.max + 1)})
+
+
+@every_strategy
+def test_instances_are_plain_frozen_data(strategy: str) -> None:
+    instance = made(strategy)
+    assert pickle.loads(pickle.dumps(instance)) == instance
+    assert hash(made(strategy)) == hash(instance)
+    assert instance.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    for field in dataclasses.fields(instance):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(instance, field.name, field.default)
+
+
+@every_strategy
+def test_a_strategy_has_a_manual(strategy: str) -> None:
+    cls = strategy_class(strategy)
+    assert "__doc__" in vars(cls)
+    _check_manual(cls)
+    assert cls.panel
+
+
+@every_normalization
+def test_a_normalization_has_a_manual(name: str) -> None:
+    _check_manual(type(normalization(name)))
+    assert pickle.loads(pickle.dumps(normalization(name)))
+
+
+def _check_manual(cls: type) -> None:
+    manual = inspect.getdoc(cls)
+    assert manual is not None
+    first = " ".join(manual.split("\n\n")[0].split())
+    assert first.endswith(".")
+    assert first[0].isupper()
+
+
+@every_strategy
+def test_what_is_learned_is_named_arrays(strategy: str) -> None:
+    known = Schema(tuple(Modality(name, ("0", "1")) for name in "ab"))
+    learned, again = (made(strategy).solve(known) for _ in range(2))
+    for name, array in learned.items():
+        assert isinstance(name, str)
+        assert isinstance(array, np.ndarray)
+        assert array.dtype.kind in "fiu"
+        assert array.tobytes() == again[name].tobytes()
