@@ -137,6 +137,8 @@ class OutputTarget:
             if self.path == STDOUT:
                 return self._to_stdout()
             size = os.fstat(self.fd).st_size
+        for file in self._files:  # when this is done, nothing can fail but a renaming
+            file.complete()
         for file in reversed(self._files):
             file.commit()
         return size

@@ -1,7 +1,6 @@
 """What is found by looking: names, modules, first sentences, nearest names."""
 
 import ast
-import importlib.metadata
 import inspect
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ from mmfuse.core.registry import (
     NORMALIZATIONS,
     STRATEGIES,
     Registry,
+    _has_plugins,
     first_sentence,
     normalization,
     strategy_class,
@@ -120,15 +120,19 @@ def test_a_name_like_none_lists_all() -> None:
 
 
 @pytest.fixture
-def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
+def plugin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Registry:
     """A registry that sees a module `first_one` of another package."""
     (tmp_path / "first_one.py").write_text(PLUGIN, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    points = [
-        importlib.metadata.EntryPoint("first-one", "first_one", "mmfuse.strategies"),
-        importlib.metadata.EntryPoint("concat", "first_one", "mmfuse.strategies"),
-    ]
-    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: points)
+    info = tmp_path / "other-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1.0\n")
+    points = "[mmfuse.strategies]\nfirst-one = first_one\nconcat = first_one\n"
+    (info / "entry_points.txt").write_text(points)
+    _has_plugins.cache_clear()
+    request.addfinalizer(_has_plugins.cache_clear)
     monkeypatch.delitem(sys.modules, "first_one", raising=False)
     return Registry("strategies", "strategy")
 
