@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from mmfuse.errors import OutputError, UsageError
 from mmfuse.files.formats import FileSink, Format, Layout, Table, by_name, known_format
 from mmfuse.files.output import OutputFile, write_stream, writing
 from mmfuse.files.paths import same_file
+from mmfuse.files.unnamed import unnamed_file
 from mmfuse.job import Job
 from mmfuse.summary import Summary
 
@@ -93,7 +93,7 @@ class OutputTarget:
             return sys.stdout.fileno()
         if sys.stdout.isatty():
             raise UsageError("binary data would go to the terminal", hint="name a file with -o")
-        return self._opened.enter_context(tempfile.TemporaryFile()).fileno()
+        return self._opened.enter_context(unnamed_file()).fileno()
 
     def _create(self, path: str) -> OutputFile:
         self._refuse_input(path)

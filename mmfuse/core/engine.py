@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +22,9 @@ from mmfuse.core.plan import Plan
 from mmfuse.core.source import Matrix, Progress, RowReader, Sink, unseen
 from mmfuse.core.statistics import Moments
 from mmfuse.core.tally import Tally
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 Found = TypeVar("Found")
 
@@ -204,6 +206,8 @@ def _ordered(
         for start in starts:
             yield start, task(start)
         return
+    from concurrent.futures import ThreadPoolExecutor
+
     waiting: deque[tuple[int, Future[Found]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:

@@ -94,7 +94,9 @@ def by_name(name: str) -> Format:
 def by_suffix(path: str) -> Format | None:
     """The format of a file by its suffix, or None."""
     wanted = suffix(path)
-    modules = (by_name(name) for name in FORMATS.modules)
+    # the format that is named like the suffix first, so that no other is loaded for nothing
+    names = sorted(FORMATS.modules, key=lambda name: f".{name}" != wanted)
+    modules = (by_name(name) for name in names)
     return next((module for module in modules if wanted in module.suffixes), None)
 
 

@@ -6,7 +6,6 @@ import os
 import shutil
 import stat
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmfuse.errors import InputError, MmfuseError, ResourceError
+from mmfuse.files.unnamed import unnamed_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -109,7 +109,7 @@ def _looked_at(
 
 
 def _spooled(stream: IO[bytes], name: str, label: str) -> InputFile:
-    held: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the source)
+    held = unnamed_file()
     shutil.copyfileobj(stream, held, 1 << 20)
     held.flush()
     held.seek(0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -14,6 +13,7 @@ from mmfuse.core.source import Matrix, Progress, unseen
 from mmfuse.errors import InputError
 from mmfuse.files.inputs import as_bytes
 from mmfuse.files.output import write_all, writing
+from mmfuse.files.unnamed import unnamed_file
 
 
 class ScratchRoom:
@@ -53,9 +53,8 @@ class ScratchRoom:
     def _on_disk(
         self, shape: tuple[int, int], dtype: np.dtype[Any], blocks: Iterable[Matrix]
     ) -> Matrix:
-        folder = self._folder or tempfile.gettempdir()
         row_bytes = shape[1] * dtype.itemsize
-        with writing(folder), tempfile.TemporaryFile(dir=folder) as file:
+        with writing(self._folder or "a temporary file"), unnamed_file(self._folder) as file:
             start = 0
             for block in blocks:
                 _check_fits(start + len(block), shape[0])
