@@ -9,11 +9,11 @@ from typing import Any
 
 from mmfuse.core.source import Source
 from mmfuse.errors import AlignmentError
-from mmfuse.files.formats import Reading, known_format
+from mmfuse.files.formats import Reading, by_suffix, known_format
 from mmfuse.files.ids import read_ids, sidecar, split_column
 from mmfuse.files.inputs import open_input, reading
 from mmfuse.files.memory import ids_of_values, memory_source
-from mmfuse.request import Input, PerModality
+from mmfuse.request import ALL, Input, PerModality
 
 Option = Mapping[str, Any] | Any | None
 
@@ -23,7 +23,7 @@ class SourceOptions:
     """How inputs are read; each value is for all modalities, or a mapping of their names.
 
     ids: a file of row ids (`FILE[:COLUMN]`), or the ids. id_column: the column that holds them.
-    column: feature columns, names or globs. format: of files whose suffix does not tell.
+    column: feature columns, names or globs. format: by name; said for all, it is for files whose suffix does not tell.
     sidecar: whether a file of ids beside an input is looked for.
     """
 
@@ -66,10 +66,18 @@ def open_sources(inputs: Sequence[Input], options: SourceOptions) -> Opened:
             outside_ids=ids.get(item.name, None) is not None,
         )
         with reading(item.label):
-            source = _open(item, how, format.get(item.name, None), opened)
+            source = _open(item, how, _format(item, format), opened)
             _attach_ids(source, item, ids.get(item.name, None), options.sidecar, opened)
         opened.sources.append(source)
     return opened
+
+
+def _format(item: Input, named: PerModality[str]) -> str | None:
+    """The format said for this input; one said for all is for those whose suffix does not tell."""
+    if item.name in named.values:
+        return named.values[item.name]
+    told = isinstance(item.value, str) and by_suffix(item.value) is not None
+    return None if told else named.values.get(ALL)
 
 
 def _open(item: Input, how: Reading, format: str | None, opened: Opened) -> Source:

@@ -206,3 +206,12 @@ class TestMemory:
     def test_as_many_ids_as_rows(self) -> None:
         with pytest.raises(AlignmentError, match="2 ids for 3 rows"):
             mmfuse.fuse("concat", {"m": (VALUES, ["a", "b"])})
+
+
+def test_a_format_for_all_is_for_files_whose_suffix_does_not_tell(folder: Path) -> None:
+    np.save("a.npy", VALUES)
+    Path("b.data").write_text("x\n1\n2\n3\n")
+    fused = mmfuse.fuse("concat", ["a.npy", "b.data"], input_format="csv")
+    assert fused.matrix[:, 2].tolist() == [1, 2, 3]
+    with pytest.raises(InputError, match="looks like an npy file"):
+        mmfuse.fuse("concat", ["a.npy", "b.data"], input_format={"*": "csv", "a": "csv"})
