@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from mmfuse.errors import UsageError
-from mmfuse.files.paths import split_name, stem
+from mmfuse.files.paths import default_name, split_name
 
 Value = TypeVar("Value")
 ALL = "*"
@@ -54,7 +54,7 @@ def _input(value: Any) -> Input:
     if not isinstance(value, str):
         raise UsageError("inputs in memory need names: give a mapping of names to modalities")
     name, path = split_name(value)
-    return Input(name or ("stdin" if path == "-" else stem(path)), path)
+    return Input(name or ("stdin" if path == "-" else default_name(path)), path)
 
 
 def _path(value: Any) -> Any:

@@ -23,7 +23,8 @@ class SourceOptions:
     """How inputs are read; each value is for all modalities, or a mapping of their names.
 
     ids: a file of row ids (`FILE[:COLUMN]`), or the ids. id_column: the column that holds them.
-    column: feature columns, names or globs. format: by name; said for all, it is for files whose suffix does not tell.
+    column: feature columns, names or globs.
+    format: by name; said for all, it is for files whose suffix does not tell.
     sidecar: whether a file of ids beside an input is looked for.
     """
 

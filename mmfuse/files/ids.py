@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from codecs import BOM_UTF8
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ def split_column(spec: str) -> tuple[str, str | None]:
 
 def _from_lines(file: InputFile) -> Ids:
     with open(file.path, "rb") as stream:
-        data = stream.read().removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
+        data = stream.read().removeprefix(BOM_UTF8).replace(b"\r\n", b"\n")
     data.decode()  # whoever reads an id later may rely on UTF-8
     if b"\0" in data:
         raise InputError("NUL bytes; this is not UTF-8 text")

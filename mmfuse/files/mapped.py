@@ -37,9 +37,10 @@ class MappedReader:
         self._row_bytes = shape[1] * dtype.itemsize
         self._fd = os.open(file.path, os.O_RDONLY)
         try:
-            leased = _lease(self._fd)
+            # reading by calls never looks at a lease, which would only hold writers up
+            mappable = offset % dtype.alignment == 0 and _lease(self._fd)
             file.verify()  # with the lease held, what is true now stays true
-            self._array = self._map() if leased and offset % dtype.alignment == 0 else None
+            self._array = self._map() if mappable else None
         except BaseException:
             os.close(self._fd)  # a lease left behind would hold up whoever writes the file
             raise
@@ -82,7 +83,9 @@ class MappedReader:
 
     def close(self) -> None:
         """Give up map and lease. Raises InputError if the file changed meanwhile."""
-        self._array = None
+        if self._array is not None:
+            self._array = None
+            self._mapped.close()  # it has the file open too, and would keep the lease
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

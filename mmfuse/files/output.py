@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
@@ -34,8 +33,9 @@ class OutputFile:
         with writing(path):
             self._target = os.path.realpath(path)  # write through a symbolic link
             self._folder = os.path.dirname(self._target)
-            self._mode = _mode_of(self._target, path, clobber)
+            self._mode = _mode_of(path, clobber)
             self._hidden: str | None = None
+            self._old: str | None = None  # a second name of the old file, while it may come back
             self.fd = self._create()
 
     def _create(self) -> int:
@@ -52,7 +52,7 @@ class OutputFile:
 
     def _temporary_name(self) -> str:
         name = os.fsdecode(os.fsencode(os.path.basename(self._target))[:100])
-        return os.path.join(self._folder, f".{name}.{secrets.token_hex(6)}.part")
+        return os.path.join(self._folder, f".{name}.{os.urandom(6).hex()}.part")
 
     def complete(self) -> None:
         """Flush the file and give it its hidden name, so that only the renaming can fail.
@@ -80,8 +80,18 @@ class OutputFile:
         return hidden
 
     def commit(self) -> None:
-        """Let the complete file stand at its path: flush, rename, and flush the folder."""
-        self.complete()
+        """Let the complete file stand at its path; see `commit_all`."""
+        commit_all([self])
+
+    def keep_old(self) -> None:
+        """Give what stands at the path a second name, for `restore`."""
+        with writing(self.path), suppress(FileNotFoundError):
+            old = self._temporary_name()
+            os.link(self._target, old)
+            self._old = old
+
+    def appear(self) -> None:
+        """Rename the complete file to its path."""
         with writing(self.path):
             assert self._hidden is not None
             if self._clobber:
@@ -90,18 +100,30 @@ class OutputFile:
                 os.link(self._hidden, self._target)
                 os.unlink(self._hidden)
             self._hidden = None
+
+    def restore(self) -> None:
+        """Undo `appear`: what `keep_old` found stands at the path again, or nothing does."""
+        if self._old is None:
+            os.unlink(self._target)
+        else:
+            os.replace(self._old, self._target)
+            self._old = None
+
+    def flush_folder(self) -> None:
+        """Let the new name outlast a power cut."""
+        with writing(self.path):
             _sync_folder(self._folder)
 
     def discard(self) -> None:
         """Give the file up, unless it was committed."""
-        try:
-            if self._hidden is not None:
-                os.unlink(self._hidden)
-        finally:
-            self._hidden = None
-            if self.fd >= 0:
-                os.close(self.fd)
-                self.fd = -1
+        for name in (self._hidden, self._old):
+            if name is not None:
+                with suppress(OSError):  # nothing more can be done, and the cause is to be told
+                    os.unlink(name)
+        self._hidden = self._old = None
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
 
     def __enter__(self) -> Self:
         return self
@@ -115,10 +137,28 @@ class OutputFile:
         self.discard()
 
 
-def _mode_of(target: str, path: str, clobber: bool) -> int | None:
+def commit_all(files: Sequence[OutputFile]) -> None:
+    """Let files that belong together stand at their paths, in this order: all, or none.
+
+    What can fail is done before the first appears; a later failure takes back those that did.
+    """
+    for file in files:
+        file.complete()
+    with ExitStack() as undo:
+        for file in files[:-1]:
+            file.keep_old()
+            file.appear()
+            undo.callback(file.restore)
+        files[-1].appear()
+        undo.pop_all()
+    for file in files:
+        file.flush_folder()
+
+
+def _mode_of(path: str, clobber: bool) -> int | None:
     """The mode of the file that stands there now, which must be one that may be replaced."""
     try:
-        mode = os.stat(target).st_mode
+        mode = os.stat(path).st_mode
     except FileNotFoundError:
         return None
     if stat.S_ISDIR(mode):
@@ -131,7 +171,10 @@ def _mode_of(target: str, path: str, clobber: bool) -> int | None:
 
 
 def _sync_folder(folder: str) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except PermissionError:  # a folder may be one to write into and not to list
+        return
     try:
         os.fsync(fd)
     finally:

@@ -13,9 +13,17 @@ _NAMED = re.compile(r"([^=/]+)=(.*)", re.DOTALL)
 
 
 def split_name(text: str) -> tuple[str | None, str]:
-    """`NAME=PATH` as (NAME, PATH); a bare path, or one like `./a=b.npy`, as (None, PATH)."""
+    """`NAME=PATH` as (NAME, PATH); a bare path, or one like `./a=b.npy`, as (None, PATH).
+
+    Names go into the output, so they are made printable: argument bytes need not be text.
+    """
     named = _NAMED.fullmatch(text)
-    return (named[1], named[2]) if named else (None, text)
+    return (show(named[1]), named[2]) if named else (None, text)
+
+
+def default_name(path: str) -> str:
+    """What a modality without a name of its own is called: its file's stem, printable."""
+    return show(stem(path))
 
 
 def stem(path: str) -> str:

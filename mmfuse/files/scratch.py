@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -54,18 +55,25 @@ class ScratchRoom:
         self, shape: tuple[int, int], dtype: np.dtype[Any], blocks: Iterable[Matrix]
     ) -> Matrix:
         row_bytes = shape[1] * dtype.itemsize
-        with writing(self._folder or "a temporary file"), unnamed_file(self._folder) as file:
+        with self._writing():
+            file = unnamed_file(self._folder)
+        with file:
             start = 0
-            for block in blocks:
+            for block in blocks:  # what fails in here fails to read
                 _check_fits(start + len(block), shape[0])
                 data = as_bytes(np.ascontiguousarray(block, dtype))
-                write_all(file.fileno(), data, start * row_bytes)
+                with self._writing():
+                    write_all(file.fileno(), data, start * row_bytes)
                 start += len(block)
             _check_complete(start, shape[0])
-            os.posix_fallocate(file.fileno(), 0, shape[0] * row_bytes)
-            # nobody else can reach the file to cut it short, so mapping it is safe
-            mapped = mmap.mmap(file.fileno(), shape[0] * row_bytes, prot=mmap.PROT_READ)
+            with self._writing():
+                os.posix_fallocate(file.fileno(), 0, shape[0] * row_bytes)
+                # nobody else can reach the file to cut it short, so mapping it is safe
+                mapped = mmap.mmap(file.fileno(), shape[0] * row_bytes, prot=mmap.PROT_READ)
         return np.frombuffer(mapped, dtype).reshape(shape)
+
+    def _writing(self) -> AbstractContextManager[None]:
+        return writing(self._folder or "a temporary file")
 
 
 def _check_fits(rows: int, expected: int) -> None:

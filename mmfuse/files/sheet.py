@@ -29,8 +29,13 @@ _LARGEST_BLOCK = 1 << 30
 _CELL_CHARACTERS = 64 << 20  # what an unclosed quote may take into memory before it is noticed
 _MISSING = ("", "NA", "N/A", "NULL", "null", "None", "NaN", "nan")
 _NUMBER = re.compile(
-    r"\s*[+-]?(\d+\.?\d*([eE][+-]?\d+)?|\.\d+([eE][+-]?\d+)?|inf|nan|infinity)\s*", re.I
+    r"[ \t]*[+-]?(\d+\.?\d*(e[+-]?\d+)?|\.\d+(e[+-]?\d+)?|inf|nan|infinity)[ \t]*", re.I | re.A
 )
+_MEANT = re.compile(  # as a number, in a notation that is not read
+    r"\s*[+-]?(0x[\da-f]+|\d+(_\d+)+|\d*,\d+|\d{1,3}(,\d{3})+(\.\d*)?)\s*", re.I | re.A
+)
+_NO_NUMBER = "is not a number"
+_UNWANTED = "if this column is no feature, name those that are with --column NAME=COLUMN"
 _TRUTH = frozenset(("true", "false", "True", "False", "TRUE", "FALSE"))
 _TEXT = ("plain text", "something else", "gzip data", "zstd data")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -133,7 +138,8 @@ class Sheet:
         for name, cell in zip(self.names, row, strict=True):
             if name in types and (fault := _fault(cell, types[name])):
                 shown = repr(cell[:60]) + ("…" if len(cell) > 60 else "")
-                raise InputError(f"line {line:,}, column {name!r}: {shown} {fault}")
+                hint = _UNWANTED if fault == _NO_NUMBER else None
+                raise InputError(f"line {line:,}, column {name!r}: {shown} {fault}", hint=hint)
 
 
 class _Watched(io.RawIOBase):
@@ -182,6 +188,8 @@ def open_sheet(file: InputFile, delimiter: str) -> Sheet:
         except csv.Error as error:
             raise InputError(f"line {rows.line_num + 1:,}: {error}") from error
     _check_header(names, delimiter)
+    if not sample:
+        raise InputError("the table has no rows")
     longest = max(sum(4 * len(cell) + 3 for cell in row) for row in [names, *sample])
     columns = [[row[j] for row in sample if j < len(row)] for j in range(len(names))]
     schema = pa.schema(list(zip(names, map(_column_type, columns), strict=True)))
@@ -229,7 +237,9 @@ def _column_type(cells: list[str]) -> pa.DataType:
         return pa.bool_()
     if told and all(cell.lstrip().startswith("[") for cell in told):
         return pa.list_(pa.float64())
-    return pa.float64() if not told or any(map(_is_number, told)) else pa.string()
+    # a column of 1,5 or 0x10 is refused for its first cell: nobody wants it left out as text
+    numeric = any(map(_is_number, told)) or all(_MEANT.fullmatch(c) or "\0" in c for c in told)
+    return pa.float64() if numeric else pa.string()
 
 
 def _fault(cell: str, kind: pa.DataType | None) -> str | None:
@@ -241,7 +251,7 @@ def _fault(cell: str, kind: pa.DataType | None) -> str | None:
     if _SURROGATE.search(cell):
         return "is not valid UTF-8"
     if kind == pa.float64() and not _is_number(cell):
-        return "is not a number"
+        return _NO_NUMBER
     if kind == pa.bool_() and cell not in _TRUTH and not _is_number(cell):
         return "is neither true nor false"
     if kind == pa.list_(pa.float64()):

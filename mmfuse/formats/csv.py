@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmfuse.core.ids import Ids, IntegerIds, TextIds, plain_integers
+from mmfuse.core.ids import Ids, TextIds, plain_integers
 from mmfuse.core.source import Matrix
+from mmfuse.errors import OutputError
 from mmfuse.files.arrow import ArrowSource, arrow_source, ids_of
 from mmfuse.files.columns import choose_ids
 from mmfuse.files.formats import Layout, Reading, Table
@@ -72,27 +74,34 @@ class CsvSink:
 
     def __init__(self, fd: int, table: Table, delimiter: str) -> None:
         self._fd, self._table, self._delimiter = fd, table, delimiter
-        write_stream(fd, self._lines([], header=True))
+        names = map(self._cell, ["id", *table.columns])
+        write_stream(fd, (delimiter.join(names) + "\n").encode())
 
     def write(self, start: int, block: Matrix) -> None:
         """The next rows."""
-        import pyarrow as pa
-
         ids = self._table.ids.take(slice(start, start + len(block)))
-        first = pa.array(ids.values) if isinstance(ids, IntegerIds) else pa.array(list(ids))
-        write_stream(self._fd, self._lines([first, *map(pa.array, np.ascontiguousarray(block.T))]))
+        lines = self._numbers(block).split(b"\n")
+        cells = ((self._cell(text) + self._delimiter).encode() for text in ids)
+        write_stream(
+            self._fd, b"".join(chain.from_iterable(zip(cells, lines, repeat(b"\n"), strict=False)))
+        )
 
-    def _lines(self, columns: list[pa.Array], header: bool = False) -> bytes:
+    def _numbers(self, block: Matrix) -> bytes:
+        """A line a row, without the id."""
         import pyarrow as pa
         import pyarrow.csv as pa_csv
 
-        names = ["id", *self._table.columns]
+        columns = list(map(pa.array, np.ascontiguousarray(block.T)))
         buffer = io.BytesIO()
         options = pa_csv.WriteOptions(include_header=False, delimiter=self._delimiter)
-        if header:  # as a row of text, so that names are quoted only where they must be
-            columns = [pa.array([name]) for name in names]
-        pa_csv.write_csv(pa.record_batch(columns, names=names), buffer, options)
+        pa_csv.write_csv(pa.record_batch(columns, names=self._table.columns), buffer, options)
         return buffer.getvalue()
+
+    def _cell(self, text: str) -> str:
+        """Text as a cell, in quotes where it must be; pyarrow would quote all text."""
+        if any(mark in text for mark in (self._delimiter, '"', "\n", "\r")):
+            return '"' + text.replace('"', '""') + '"'
+        return text
 
     def close(self) -> None:
         """Nothing comes after the rows."""
@@ -100,6 +109,8 @@ class CsvSink:
 
 def sink(fd: int, table: Table) -> CsvSink:
     """A writer of CSV, or of TSV where the output is named so."""
+    if isinstance(table.ids, TextIds) and not table.ids.data.all():
+        raise OutputError("an id holds NUL, which a text file cannot", hint="write parquet instead")
     return CsvSink(fd, table, "\t" if suffix(table.path) == ".tsv" else ",")
 
 

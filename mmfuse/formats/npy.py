@@ -6,6 +6,7 @@ import builtins
 import os
 import struct
 import warnings
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
@@ -29,6 +30,7 @@ layouts: Sequence[Layout] = ("vector",)
 
 _MAGIC = b"\x93NUMPY"
 _SCAN_BYTES = 8 << 20
+_HEADER_CHARACTERS = 1 << 20  # NumPy's own limit is too low for records of a few hundred fields
 _CONVERT = (
     "convert it once, where it was made: "
     "import numpy as np; x = np.load(FILE, allow_pickle=True); "
@@ -141,6 +143,8 @@ def _read_header(file: InputFile) -> _Header:
         )
     if any(side < 0 for side in shape):
         raise InputError(f"the npy header is damaged: shape {shape}")
+    if not dtype.itemsize:  # any number of such values would be within the file
+        raise InputError(f"values of dtype {dtype} hold nothing")
     claimed = int(np.prod(shape, dtype=object)) * dtype.itemsize
     if claimed > file.size - offset:
         raise InputError(
@@ -158,7 +162,7 @@ def _parse_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[An
     read = np.lib.format.read_array_header_1_0 if short else np.lib.format.read_array_header_2_0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Python 2 wrote headers that are read a little slower
-        shape, fortran_order, dtype = read(stream)
+        shape, fortran_order, dtype = read(stream, _HEADER_CHARACTERS)
     if version == (3, 0) and dtype.names is not None:
         # version 3 is version 2 with names in UTF-8, which that reader takes for Latin-1
         dtype.names = tuple(name.encode("latin1").decode() for name in dtype.names)
@@ -246,16 +250,19 @@ def sink(fd: int, table: Table) -> NpySink:
 def companions(table: Table) -> Mapping[str, bytes]:
     """The ids, one a line, in `STEM.ids.txt`."""
     text = table.ids.as_text()
-    if (text.data == ord("\n")).any() or (text.data == ord("\r")).any():
+    if np.isin(text.data, list(b"\n\r\0")).any():
         raise OutputError(
-            "an id holds a line break, and an npy file's ids are one a line",
+            "an id holds a line break or NUL, and an npy file's ids are one a line of text",
             hint="write parquet instead",
         )
     # line i is moved on by the i line breaks before it
     lines = np.full(len(text.data) + len(text), ord("\n"), np.uint8)
     rows = np.repeat(np.arange(len(text)), text.lengths)
     lines[np.arange(len(text.data)) + rows] = text.data
-    return {os.path.splitext(table.path)[0] + ".ids.txt": lines.tobytes()}
+    content = lines.tobytes()
+    if content.startswith(BOM_UTF8):  # of the first id, not of the file
+        content = BOM_UTF8 + content
+    return {os.path.splitext(table.path)[0] + ".ids.txt": content}
 
 
 def metadata(file: InputFile) -> str | None:

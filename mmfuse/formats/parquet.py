@@ -55,41 +55,25 @@ def _open(file: InputFile) -> pq.ParquetFile:
 
 
 def _batches(table: pq.ParquetFile, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    wanted = set(columns)
-    indices = [
-        j
-        for j in range(table.metadata.num_columns)
-        if table.metadata.schema.column(j).path.split(".")[0] in wanted
-        or table.metadata.schema.column(j).path in wanted
-    ]
-    row_bytes = 8 * max(1, len(indices))
-    if table.metadata.num_rows:
-        stored = sum(
-            table.metadata.row_group(g).column(j).total_uncompressed_size
-            for g in range(table.metadata.num_row_groups)
-            for j in indices
-        )
-        row_bytes = max(row_bytes, stored // table.metadata.num_rows)
+    footer = table.metadata
+    row_bytes = 8 * max(1, len(columns))
+    if footer.num_rows:
+        # of all columns: asking for one column's size ends the process if the footer is damaged
+        stored = sum(footer.row_group(g).total_byte_size for g in range(footer.num_row_groups))
+        row_bytes = max(row_bytes, stored // footer.num_rows)
     rows = max(1, min(65_536, _BATCH_BYTES // row_bytes))
     for batch in table.iter_batches(rows, columns=columns, use_threads=True):
         batch.validate(full=True)
         yield batch.select(columns)
 
 
-def _may_lack(metadata: pq.FileMetaData) -> dict[str, bool]:
-    """For every flat column whether it may hold nulls, by the statistics in the footer."""
-    lacking: dict[str, bool] = {}
-    for j in range(metadata.num_columns):
-        column = metadata.schema.column(j)
-        if column.max_definition_level == 0:
-            continue
-        statistics = (
-            metadata.row_group(g).column(j).statistics for g in range(metadata.num_row_groups)
-        )
-        lacking[column.path] = any(
-            s is None or not s.has_null_count or s.null_count for s in statistics
-        )
-    return lacking
+def _may_lack(footer: pq.FileMetaData) -> dict[str, bool]:
+    """For every flat column whether it may hold nulls.
+
+    The statistics could tell more, but reading those of a damaged footer ends the process.
+    """
+    columns = map(footer.schema.column, range(footer.num_columns))
+    return {column.path: column.max_definition_level > 0 for column in columns}
 
 
 def sink(fd: int, table: Table) -> FileSink:

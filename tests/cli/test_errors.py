@@ -392,7 +392,6 @@ def test_file_names_that_are_no_text(here, npy, mmfuse):
     assert b"\xfe.parquet" in os.listdir(b".")
 
 
-@pytest.mark.xfail(reason="names of modalities are not yet made text in mmfuse/files/paths.py")
 def test_modality_names_that_are_no_text(here, npy, mmfuse):
     npy("a.npy", np.ones((2, 2)))
     os.rename("a.npy", b"\xff.npy")

@@ -1,0 +1,128 @@
+"""Text tables that a reader would take without a word and get wrong."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mmfuse
+from mmfuse.errors import InputError
+
+LONG = 9 << 20  # more than two blocks of the reader
+
+
+def fuse(path: Path, content: bytes | str, **how: object) -> mmfuse.Fused:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return mmfuse.fuse("concat", {"t": path}, **how)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "t.csv"
+
+
+@pytest.mark.parametrize("text", ['b,2,"never closed\nc,3,k\nd,4,l\n', 'b,2,"\n', 'b,2,"cut'])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_quote_that_is_never_closed_does_not_swallow_rows(
+    path: Path, text: str, packed: bool
+) -> None:
+    """In a column that is not even read, and at the very end of the file."""
+    content = f"id,x,title\na,1,hi\n{text}".encode()
+    with pytest.raises(InputError, match="line 3: a quote is never closed"):
+        fuse(path, gzip.compress(content) if packed else content)
+
+
+def test_a_quote_within_a_cell_is_a_character(path: Path) -> None:
+    fused = fuse(path, 'id,x,size\na,1,5" pipe\nb,2,"said ""no"""\n')
+    assert fused.ids.tolist() == ["a", "b"]
+
+
+def test_a_line_longer_than_a_block_among_short_ones(path: Path) -> None:
+    """The reader starts over with larger blocks; no row is lost or read twice."""
+    rows = [f"k{k},{k},short" for k in range(300_000)]
+    rows[200_000] = "k200000,200000," + "z" * LONG
+    fused = fuse(path, "\n".join(["id,x,title", *rows]) + "\n")
+    assert fused.ids.tolist() == [f"k{k}" for k in range(300_000)]
+    assert fused.matrix is not None
+    assert np.array_equal(fused.matrix[:, 0], np.arange(300_000))
+
+
+def test_lines_of_many_columns(path: Path) -> None:
+    """As long as all of them together, and named in less than the square of their number."""
+    width = 100_000
+    names = ",".join(f"c{j}" for j in range(width))
+    fused = fuse(path, f"id,{names}\na,{','.join(['0.5'] * width)}\n")
+    assert fused.matrix is not None
+    assert fused.matrix.shape == (1, width)
+    assert (fused.matrix == 0.5).all()
+
+
+def test_a_vector_of_more_text_than_the_csv_module_allows(path: Path) -> None:
+    vector = [float(x) for x in np.random.default_rng(0).standard_normal(20_000)]
+    assert len(json.dumps(vector)) > csv.field_size_limit()
+    before = csv.field_size_limit()
+    fused = fuse(path, f'id,v\na,"{json.dumps(vector)}"\n', dtype="float64")
+    assert fused.matrix is not None
+    assert fused.matrix[0].tolist() == vector
+    assert csv.field_size_limit() == before
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["[1, x]", '[1, ""1_000""]', "[1, null]", "[1, true]", "[1 2]", "[[1, 2]]", "",
+     "[1, 1" + "0" * 400 + "]"],
+)  # fmt: skip
+def test_a_cell_that_is_no_list_of_numbers_is_named(path: Path, cell: str) -> None:
+    good = 'id,v\na,"[1, 2]"\n"b\nb","[3, 4]"\n'  # a row of two lines
+    with pytest.raises(InputError, match=r"line 5, column 'v': .* is not a list of numbers"):
+        fuse(path, f'{good}c,"{cell}"\n')
+
+
+@pytest.mark.parametrize(
+    ("late", "message"),
+    [
+        (b"maybe,1", r"line 62, column 'flag': 'maybe' is neither true nor false"),
+        (b"true,one", r"line 62, column 'x': 'one' is not a number"),
+        (b"true,\xff", r"line 62, column 'x': .* is not valid UTF-8"),
+        (b"true,1\x002", r"line 62, column 'x': .* holds a NUL byte"),
+    ],
+)
+def test_a_cell_after_the_sample_is_named(path: Path, late: bytes, message: str) -> None:
+    rows = b"".join(b"k%d,true,1\n" % k for k in range(60))
+    with pytest.raises(InputError, match=message):
+        fuse(path, b"id,flag,x\n" + rows + b"z," + late + b"\n")
+
+
+@pytest.mark.parametrize(
+    ("cell", "fault"), [(b"b\x00", "holds a NUL byte"), (b"\xe9t\xe9", "is not valid UTF-8")]
+)
+def test_ids_are_text(path: Path, cell: bytes, fault: str) -> None:
+    with pytest.raises(InputError, match=rf"line 3, column 'id': .* {fault}"):
+        fuse(path, b"id,x\na,1\n" + cell + b",2\n")
+
+
+def test_a_column_that_is_left_out_may_have_any_encoding(path: Path) -> None:
+    fused = fuse(path, b"id,x,title\na,1,caf\xe9\nb,2,ok\n")
+    assert fused.ids.tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("head", "told"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 3\n", "git lfs pull"),
+        (b"<!DOCTYPE html>\n<html></html>\n", "an HTML page"),
+        ("id,x\na,1\n".encode("utf-16"), "UTF-16 text"),
+        (b"\x93NUMPY\x01\x00", "an npy file"),
+        (b"\nid,x\na,1\n", "line 1 is empty"),
+        (b"id,x\n", "no rows"),
+        (b"q,x\n", "no rows"),
+    ],
+)
+def test_what_is_no_table(path: Path, head: bytes, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        fuse(path, head)
