@@ -29,9 +29,10 @@ _DEMO = (
 
 def run(command: str, folder: Path) -> str:
     """What a command prints on a terminal of a fixed width, colours left out."""
+    programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {
         **os.environ, "COLUMNS": str(_WIDTH), "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8",
-        "TERMINAL_WIDTH": str(_WIDTH), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PATH": programs,
     }  # fmt: skip
     done = subprocess.run(
         command, shell=True, cwd=folder, env=environment, check=True, text=True,

@@ -113,12 +113,17 @@ class Job:
         rounded = [
             f"{source.name} ({source.dtype.newbyteorder('=')})"
             for source in self.sources
-            if not np.can_cast(source.dtype, self.dtype, "safe")
+            if not _holds(self.dtype, source.dtype)
         ]
         if not rounded:
             return []
         more = "; --dtype float64 keeps more" if self.dtype.itemsize < 8 else ""
         return [f"rounded to {self.dtype}: {', '.join(rounded)}{more}"]
+
+
+def _holds(out: np.dtype[Any], stored: np.dtype[Any]) -> bool:
+    """Whether every stored value is exact in the output; NumPy calls int64 in float64 safe."""
+    return np.can_cast(stored, out, "safe") and not (stored.kind in "iu" and stored.itemsize == 8)
 
 
 def prepare(

@@ -16,7 +16,7 @@ import numpy as np
 from mmfuse.core.source import Matrix, Sink
 from mmfuse.errors import OutputError, UsageError
 from mmfuse.files.formats import FileSink, Format, Layout, Table, by_name, known_format
-from mmfuse.files.output import OutputFile, write_stream, writing
+from mmfuse.files.output import OutputFile, commit_all, write_stream, writing
 from mmfuse.files.paths import same_file
 from mmfuse.files.unnamed import unnamed_file
 from mmfuse.job import Job
@@ -137,10 +137,7 @@ class OutputTarget:
             if self.path == STDOUT:
                 return self._to_stdout()
             size = os.fstat(self.fd).st_size
-        for file in self._files:  # when this is done, nothing can fail but a renaming
-            file.complete()
-        for file in reversed(self._files):
-            file.commit()
+        commit_all(self._files[::-1])
         return size
 
     def _to_stdout(self) -> int:

@@ -197,3 +197,14 @@ def test_unknown_names():
     with pytest.raises(AttributeError, match="no attribute 'fusee'"):
         _ = mmfuse.fusee  # type: ignore[attr-defined]
     assert Path(mmfuse.__file__).with_name("py.typed").exists()
+
+
+def test_a_rounding_is_told() -> None:
+    def notes(dtype: str, out: str) -> list[str]:
+        return mmfuse.fuse("concat", {"m": np.ones((1, 1), dtype)}, dtype=out).summary.notes
+
+    assert notes("float64", "float32") == [
+        "rounded to float32: m (float64); --dtype float64 keeps more"
+    ]
+    assert notes("int64", "float64") == ["rounded to float64: m (int64)"]
+    assert notes("int32", "float64") == notes("float16", "float32") == []

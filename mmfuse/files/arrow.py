@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfuse.core.ids import Ids, IntegerIds, TextIds, plain_integers
+from mmfuse.core.ids import Ids, IntegerIds, TextIds
 from mmfuse.core.source import Matrix, Source
 from mmfuse.errors import AlignmentError, InputError
-from mmfuse.files.checks import checked_text, told_rows
+from mmfuse.files.checks import checked_text, ids_of_text, told_rows
 from mmfuse.files.columns import Choice, Kind, choose
 from mmfuse.files.formats import Reading
 from mmfuse.files.inputs import InputFile, reading
@@ -81,7 +81,7 @@ def arrow_source(
     if choice.ids is not None and not how.outside_ids:
         ids = ids_of((b.column(0) for b in (scan_text or scan)([choice.ids])), choice.ids)
         if scan_text is not None and isinstance(ids, TextIds):
-            ids = plain_integers(ids)
+            ids = ids_of_text(ids, f"column {choice.ids!r}")
         id_source, rows = f"column {choice.ids}", len(ids)
     if rows is None:
         rows = sum(batch.num_rows for batch in (scan_text or scan)(schema.names[:1]))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfuse.core.ids import TextIds
+from mmfuse.core.ids import Ids, TextIds, plain_integers
 from mmfuse.errors import AlignmentError, InputError
+
+_INTEGER_AS_FLOAT = re.compile(r"-?\d+\.0*")
 
 
 def checked_text(ids: TextIds, place: str) -> TextIds:
@@ -19,6 +22,20 @@ def checked_text(ids: TextIds, place: str) -> TextIds:
             f"{int(empty.sum()):,} ids of {place} are empty; rows {told_rows(empty)}"
         )
     return ids
+
+
+def ids_of_text(ids: TextIds, place: str) -> Ids:
+    """Ids of a format that has nothing but text; see `core.ids.plain_integers`.
+
+    Raises AlignmentError if one is empty, or if all are integers that became floats (`12.0`).
+    """
+    found = plain_integers(checked_text(ids, place))
+    if found is ids and all(map(_INTEGER_AS_FLOAT.fullmatch, ids)):
+        raise AlignmentError(
+            f"the ids of {place} are written as floats; the first is {ids[0]!r}",
+            hint="they come of integers beside a missing value: write them as integers or text",
+        )
+    return found
 
 
 def told_rows(mask: NDArray[np.bool_]) -> str:

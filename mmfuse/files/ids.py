@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mmfuse.core.ids import Ids, IntegerIds, TextIds, plain_integers
 from mmfuse.errors import AlignmentError, InputError
 from mmfuse.files import formats
-from mmfuse.files.checks import checked_text
+from mmfuse.files.checks import checked_text, ids_of_text
 from mmfuse.files.inputs import InputFile, open_input, reading
 from mmfuse.files.paths import stem, suffix
 
@@ -66,7 +66,7 @@ def _from_lines(file: InputFile) -> Ids:
     # without its newlines, line i is moved back by i
     offsets = np.concatenate([[0], ends - np.arange(len(ends))])
     ids = TextIds(body[body != ord("\n")], offsets.astype(np.int64))
-    return plain_integers(checked_text(ids, "the file"))
+    return ids_of_text(ids, "the file")
 
 
 def ids_of_array(array: NDArray[Any]) -> Ids:

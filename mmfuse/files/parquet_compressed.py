@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import io
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 from mmfuse.core.ids import Ids, IntegerIds
 from mmfuse.core.source import Matrix
 from mmfuse.files.formats import Table
+from mmfuse.files.output import write_stream
 
 _GROUP_BYTES = 128 << 20
 
@@ -34,7 +36,7 @@ class CompressedSink:
         self._rows = max(1, min(131_072, _GROUP_BYTES // (width * table.dtype.itemsize)))
         self._group = np.empty((min(self._rows, len(table.ids)), width), table.dtype)
         self._filled = self._done = 0
-        self._file = pa.PythonFile(os.fdopen(os.dup(fd), "wb"), "w")
+        self._file = pa.PythonFile(_Unbuffered(fd), "w")
         self._writer = pq.ParquetWriter(
             self._file,
             self._schema,
@@ -73,6 +75,20 @@ class CompressedSink:
         self._flush()
         self._writer.close()
         self._file.close()
+
+
+class _Unbuffered(io.RawIOBase):
+    """An open file as pyarrow wants one; it is whole after every write, and not ours to close."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        write_stream(self._fd, data)
+        return len(data)
 
 
 def _arrow_ids(ids: Ids) -> pa.Array:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmfuse.core.ids import Ids, TextIds, plain_integers
+from mmfuse.core.ids import Ids, TextIds
 from mmfuse.core.source import Matrix
 from mmfuse.errors import OutputError
 from mmfuse.files.arrow import ArrowSource, arrow_source, ids_of
+from mmfuse.files.checks import ids_of_text
 from mmfuse.files.columns import choose_ids
 from mmfuse.files.formats import Layout, Reading, Table
 from mmfuse.files.inputs import InputFile
@@ -60,7 +61,7 @@ def read_ids(file: InputFile, column: str | None) -> Ids:
     chosen = choose_ids(sheet.names, column)
     ids = ids_of((batch.column(0) for batch in sheet.batches({chosen: pa.string()})), chosen)
     assert isinstance(ids, TextIds)
-    return plain_integers(ids)
+    return ids_of_text(ids, f"column {chosen!r}")
 
 
 def _sheet(file: InputFile) -> Sheet:

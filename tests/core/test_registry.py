@@ -3,6 +3,7 @@
 import ast
 import inspect
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -120,9 +121,7 @@ def test_a_name_like_none_lists_all() -> None:
 
 
 @pytest.fixture
-def plugin(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> Registry:
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
     """A registry that sees a module `first_one` of another package."""
     (tmp_path / "first_one.py").write_text(PLUGIN, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
@@ -132,9 +131,9 @@ def plugin(
     points = "[mmfuse.strategies]\nfirst-one = first_one\nconcat = first_one\n"
     (info / "entry_points.txt").write_text(points)
     _has_plugins.cache_clear()
-    request.addfinalizer(_has_plugins.cache_clear)
     monkeypatch.delitem(sys.modules, "first_one", raising=False)
-    return Registry("strategies", "strategy")
+    yield Registry("strategies", "strategy")
+    _has_plugins.cache_clear()
 
 
 def test_other_packages_add_theirs(plugin: Registry) -> None:

@@ -445,11 +445,8 @@ def attempt(name, inputs):
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("name", OUTPUTS)
 @pytest.mark.parametrize("there", [True, False], ids=["replaced", "new"])
-def test_the_kth_call_fails(request, here, temporary, monkeypatch, name, call, number, there):
+def test_the_kth_call_fails(here, temporary, monkeypatch, name, call, number, there):
     """Of equally many rows, so that old ids would fit the new matrix."""
-    if name == "z.npy" and call in ("fsync", "replace"):
-        reason = "mmfuse/output.py commits ids and matrix one by one: to use commit_all"
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     write_inputs()
     inputs = {"t": "text.csv", "i": "image.npy"}
     wanted = fused(name, inputs)

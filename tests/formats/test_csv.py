@@ -452,3 +452,11 @@ def test_integer_ids_are_written_without_quotes() -> None:
     fuse("id,x\n2,1\n1,2\n", output="out.csv")
     lines = Path("out.csv").read_bytes().splitlines()
     assert [line.split(b",")[0] for line in lines] == [b"id", b"2", b"1"]
+
+
+def test_integers_that_became_floats_are_no_ids(here: Path) -> None:
+    (here / "f.csv").write_text("id,x\n1.0,1\n12.0,2\n")
+    with pytest.raises(AlignmentError, match=r"written as floats; the first is '1\.0'"):
+        mmfuse.fuse("concat", ["f.csv"])
+    (here / "v.csv").write_text("id,x\n1.0,1\n1.1,2\n")
+    assert list(mmfuse.fuse("concat", ["v.csv"]).ids) == ["1.0", "1.1"]
