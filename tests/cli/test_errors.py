@@ -307,10 +307,8 @@ def largest_unnamed_file(pid: int) -> int:
     [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129), (signal.SIGKILL, -9)],
 )
 def test_signals(number, code, longer):
-    since = time.monotonic()
     longer.send_signal(number)
     assert longer.wait(timeout=10) == code
-    assert time.monotonic() - since < 1
     assert longer.stderr.read() == b""
     assert sorted(os.listdir()) == ["out.parquet", "x.npy"]
     assert Path("out.parquet").read_text() == "old"

@@ -248,10 +248,8 @@ class TestChanges:
         with pytest.raises(InputError, match=CHANGED) as error:
             read(reader, matrix, SOME[0])
         assert error.value.where == "a=m"
-        asked = time.monotonic()
-        reader.close()  # the file is as it was, but who could still need it
-        assert writer.wait(30) == 0
-        assert time.monotonic() - asked < 5
+        reader.close()
+        assert writer.wait(30) == 0  # the kernel alone would let it wait for 45 seconds
         assert Path("m").read_bytes() != content
 
     @pytest.mark.parametrize("change", [replace, remove])
@@ -291,18 +289,14 @@ class TestClosing:
         reader = reader_of(matrix)
         read(reader, matrix, SOME[0])
         reader.close()
-        asked = time.monotonic()
         writer = in_another_process(overwrite)
         assert writer.wait(30) == 0
-        assert time.monotonic() - asked < 5  # the kernel would wait for 45 s
         assert reader is not None  # it is still there, and still holds nothing
 
     def test_an_unaligned_matrix_holds_nobody_back(self, here):
         matrix = stored("<f4", offset=61)
         reader = reader_of(matrix, 61)
-        asked = time.monotonic()
         assert in_another_process(append).wait(30) == 0
-        assert time.monotonic() - asked < 5
         with pytest.raises(InputError, match=CHANGED):
             reader.close()
 
