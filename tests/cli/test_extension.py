@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -87,3 +91,25 @@ def test_a_new_strategy(how, here, npy, mmfuse, request):
 
 def test_without_it_there_is_none(mmfuse):
     assert "geometric-mean" not in mmfuse("--help").out
+
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run_python(*arguments, env):
+    command = [sys.executable, *map(str, arguments)]
+    how = {"capture_output": True, "text": True, "cwd": env["PYTHONPATH"]}
+    return subprocess.run(command, env={**os.environ, **env}, **how)
+
+
+def test_the_documents_lack_it_and_the_check_says_so(extended):
+    done = run_python(ROOT / "docs/generate.py", "--check", env=extended)
+    assert done.returncode == 1
+    assert "docs/commands.md is not what the code says" in done.stderr
+
+
+def test_the_contract_tests_take_it_in(extended, tmp_path):
+    options = ["-q", "-k", "geometric", "-p", "no:cacheprovider", "--basetemp", tmp_path / "run"]
+    done = run_python("-m", "pytest", ROOT / "tests/test_contract.py", *options, env=extended)
+    assert done.returncode == 0, done.stdout
+    assert int(re.search(r"(\d+) passed", done.stdout)[1]) >= 5
