@@ -249,10 +249,9 @@ def _row_norms(job: Job, m: int, reader: RowReader) -> list[float]:
 
 
 def _refuse_nonfinite(job: Job, tally: Tally) -> None:
-    if job.settings.nan in ("zero", "mean"):
-        return
+    mended = job.settings.nan in ("zero", "mean")
     for source, count, rows in zip(job.sources, tally.nonfinite, tally.nonfinite_rows, strict=True):
-        if count:
+        if count and not mended:
             told = ", ".join(repr(job.alignment.ids[row]) for row in rows)
             raise InputError(
                 f"{count:,} values are NaN or infinite; the first ids: {told}",

@@ -82,6 +82,8 @@ def test_an_output_out_of_range_is_an_error() -> None:
         mmfuse.fuse("product", big)
     with pytest.raises(InputError, match="too large for float16"):
         mmfuse.fuse("concat", {"a": np.full((2, 1), 70_000)}, dtype="float16")
+    with pytest.raises(InputError, match="too large for float32"):
+        mmfuse.fuse("product", big, nan="zero")
     assert mmfuse.fuse("product", big, dtype="float64").matrix.tolist() == [[1e300], [1e300]]
 
 
