@@ -23,6 +23,7 @@ from mmfuse.core.strategy import Strategy
 from mmfuse.core.tally import Tally
 from mmfuse.errors import InputError, UsageError
 from mmfuse.files.inputs import reading
+from mmfuse.findings import notes, refuse_nonfinite
 from mmfuse.nonfinite import NanPolicy, filling
 from mmfuse.request import PerModality
 from mmfuse.summary import InputSummary, Summary
@@ -106,8 +107,15 @@ class Job:
             notes=[*self._source_notes(), *self._rounding_notes()],
         )
 
+    def refuse(self, tally: Tally) -> None:
+        """Raise InputError for what a pass found that the settings do not allow."""
+        refuse_nonfinite(tally, self.sources, self.alignment.ids, self.dtype, self.settings.nan)
+
     def _source_notes(self) -> list[str]:
-        return [f"{source.name}: {note}" for source in self.sources for note in source.notes]
+        told = [f"{source.name}: {note}" for source in self.sources for note in source.notes]
+        if self.not_finite:
+            told.append(f"{self.not_finite:,} rows dropped: a value is NaN or infinite")
+        return told
 
     def _rounding_notes(self) -> list[str]:
         rounded = [
@@ -190,10 +198,10 @@ def run(job: Job, sink_of: SinkOf, scratch: Scratch, progress: Progress) -> Summ
         for item, norm in zip(summary.inputs, norms, strict=True):
             item.norm = norm
         fusion, tally = engine.fit(job.fusion)
-        _refuse_nonfinite(job, tally)
+        job.refuse(tally)
         tally = engine.run(fusion, sink_of(job, summary), len(job.columns), job.dtype)
-        _refuse_nonfinite(job, tally)
-        summary.notes += _found_notes(job, fusion, tally)
+        job.refuse(tally)
+        summary.notes += notes(tally, job.sources, fusion, job.settings.nan)
     return summary
 
 
@@ -246,38 +254,3 @@ def _row_norms(job: Job, m: int, reader: RowReader) -> list[float]:
         lengths = np.linalg.norm(block.astype(np.float64), axis=1)
     lengths = lengths[np.isfinite(lengths)]
     return [float(lengths.mean()), float(lengths.std())] if len(lengths) else []
-
-
-def _refuse_nonfinite(job: Job, tally: Tally) -> None:
-    mended = job.settings.nan in ("zero", "mean")
-    for source, count, rows in zip(job.sources, tally.nonfinite, tally.nonfinite_rows, strict=True):
-        if count and not mended:
-            told = ", ".join(repr(job.alignment.ids[row]) for row in rows)
-            raise InputError(
-                f"{count:,} values are NaN or infinite; the first ids: {told}",
-                where=source.label,
-                hint="--nan zero, mean or drop mends them; --nan keep lets them pass",
-            )
-    if tally.overflow:
-        raise InputError(
-            f"{tally.overflow:,} values of the output are too large for {job.dtype}",
-            hint="normalise the inputs, or widen the output with --dtype float64",
-        )
-
-
-def _found_notes(job: Job, fusion: Fusion, tally: Tally) -> list[str]:
-    """What was found on the way and mended, as people should know it."""
-    notes = []
-    if job.not_finite:
-        notes.append(f"{job.not_finite:,} rows dropped: a value is NaN or infinite")
-    means = "0" if job.settings.nan == "zero" else "the mean of their column"
-    for m, source in enumerate(job.sources):
-        if tally.nonfinite[m]:
-            told = f"{tally.nonfinite[m]:,} values were NaN or infinite"
-            notes.append(f"{source.name}: {told}, and are now {means}")
-        for k, stage in enumerate(fusion.chains[m]):
-            if tally.degenerate[m] and (rows := tally.degenerate[m][k]):
-                notes.append(f"{source.name}: {rows:,} zero rows stay zero under {stage.name}")
-            if count := stage.degenerate_columns:
-                notes.append(f"{source.name}: {count:,} constant columns are 0 under {stage.name}")
-    return notes

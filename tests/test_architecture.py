@@ -21,7 +21,7 @@ LEVELS = [
     {"core"},
     {"strategies", "normalizations", "files"},
     {"formats"},
-    {"request", "summary", "nonfinite", "sources", "profile", "job", "output"},
+    {"request", "summary", "nonfinite", "findings", "sources", "profile", "job", "output"},
     {"api"},
     {"cli"},
     {"__main__"},

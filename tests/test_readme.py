@@ -6,8 +6,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+
+import mmfuse
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -57,6 +61,18 @@ def test_the_python_runs(sample_data: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert names["fused"].matrix.shape == (2, 7)
     assert names["X"].shape[1] == 240 + 76
     assert names["Z"].shape == (len(names["X"]), 2)
+
+
+def test_the_strategy_of_the_contributors_guide_works() -> None:
+    guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    names: dict[str, Any] = {"__name__": "mmfuse.strategies.geometric_mean"}
+    exec(code, names)
+    modalities = {"a": np.array([[1.0, 9.0]]), "b": np.array([[4.0, 1.0]])}
+    fused = mmfuse.fuse(names["GeometricMean"](), modalities)
+    assert np.allclose(fused.matrix, [[2, 3]])
+    assert fused.columns == ("geometric_mean_0", "geometric_mean_1")
+    assert fused.summary.command == "geometric-mean"
 
 
 def test_its_links_lead_somewhere() -> None:

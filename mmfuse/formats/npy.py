@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import builtins
 import os
-import struct
-import warnings
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,31 +19,15 @@ from mmfuse.files.checks import check_features
 from mmfuse.files.columns import Kind, choose
 from mmfuse.files.formats import Layout, Reading, Table
 from mmfuse.files.ids import ids_of_array
-from mmfuse.files.inputs import InputFile, as_bytes, looks_like, read_all
+from mmfuse.files.inputs import InputFile, as_bytes, read_all
 from mmfuse.files.mapped import MappedReader
+from mmfuse.files.npy_header import NpyHeader, header_bytes, read_header
 from mmfuse.files.output import write_all
 
 suffixes: Sequence[str] = (".npy",)
 layouts: Sequence[Layout] = ("vector",)
 
-_MAGIC = b"\x93NUMPY"
 _SCAN_BYTES = 8 << 20
-_HEADER_CHARACTERS = 1 << 20  # NumPy's own limit is too low for records of a few hundred fields
-_CONVERT = (
-    "convert it once, where it was made: "
-    "import numpy as np; x = np.load(FILE, allow_pickle=True); "
-    "np.save('new.npy', np.stack(x).astype('float32'))"
-)
-
-
-@dataclass(frozen=True)
-class _Header:
-    """What an npy file says of itself; `offset` is where the values begin."""
-
-    shape: tuple[int, ...]
-    fortran_order: bool
-    dtype: np.dtype[Any]
-    offset: int
 
 
 @dataclass(kw_only=True)
@@ -53,7 +35,7 @@ class NpySource(Source):
     """A modality in an npy file; of an array of records, `fields` are the features."""
 
     file: InputFile
-    header: _Header
+    header: NpyHeader
     fields: tuple[str, ...] = ()
 
     def blocks(self) -> Iterator[Matrix]:
@@ -96,7 +78,7 @@ class NpySource(Source):
 
 def open(file: InputFile, name: str, how: Reading) -> NpySource:
     """One modality in an npy file; see `formats.Format`."""
-    header = _read_header(file)
+    header = read_header(file)
     if header.dtype.names is not None:
         return _records(file, name, header, how)
     check_features(header.dtype, header.shape)
@@ -118,7 +100,7 @@ def open(file: InputFile, name: str, how: Reading) -> NpySource:
 
 def read_ids(file: InputFile, column: str | None) -> Ids:
     """Ids in a one-dimensional npy file."""
-    header = _read_header(file)
+    header = read_header(file)
     if column is not None:
         raise InputError(f"a one-dimensional npy file has no columns, so no {column!r}")
     if len(header.shape) != 1 or header.dtype.names is not None:
@@ -128,48 +110,7 @@ def read_ids(file: InputFile, column: str | None) -> Ids:
     return ids_of_array(_whole(file, header))
 
 
-def _read_header(file: InputFile) -> _Header:
-    if not file.head.startswith(_MAGIC):
-        raise InputError(f"not an npy file: it looks like {looks_like(file.head)}")
-    with builtins.open(file.path, "rb") as stream:
-        try:
-            shape, fortran_order, dtype = _parse_header(stream)
-        except Exception as error:
-            raise InputError("the npy header is damaged") from error
-        offset = stream.tell()
-    if dtype.hasobject:
-        raise InputError(
-            f"an array of Python objects, shape {shape}, would run code", hint=_CONVERT
-        )
-    if any(side < 0 for side in shape):
-        raise InputError(f"the npy header is damaged: shape {shape}")
-    if not dtype.itemsize:  # any number of such values would be within the file
-        raise InputError(f"values of dtype {dtype} hold nothing")
-    claimed = int(np.prod(shape, dtype=object)) * dtype.itemsize
-    if claimed > file.size - offset:
-        raise InputError(
-            f"the file is cut short: shape {shape} of {dtype} needs {claimed:,} bytes, "
-            f"and {file.size - offset:,} are there"
-        )
-    return _Header(shape, fortran_order and len(shape) > 1, dtype, offset)
-
-
-def _parse_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    version = np.lib.format.read_magic(stream)
-    if version not in ((1, 0), (2, 0), (3, 0)):
-        raise ValueError("an unknown version")
-    short = version == (1, 0)
-    read = np.lib.format.read_array_header_1_0 if short else np.lib.format.read_array_header_2_0
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Python 2 wrote headers that are read a little slower
-        shape, fortran_order, dtype = read(stream, _HEADER_CHARACTERS)
-    if version == (3, 0) and dtype.names is not None:
-        # version 3 is version 2 with names in UTF-8, which that reader takes for Latin-1
-        dtype.names = tuple(name.encode("latin1").decode() for name in dtype.names)
-    return shape, fortran_order, dtype
-
-
-def _records(file: InputFile, name: str, header: _Header, how: Reading) -> NpySource:
+def _records(file: InputFile, name: str, header: NpyHeader, how: Reading) -> NpySource:
     """A modality in an array of records, which is a table: the same rules choose its columns."""
     dtype, (rows, *inner) = header.dtype, header.shape
     if inner or not rows:
@@ -206,7 +147,7 @@ def _kind(dtype: np.dtype[Any]) -> Kind:
     return "vector" if dtype.shape else "number"
 
 
-def _whole(file: InputFile, header: _Header) -> NDArray[Any]:
+def _whole(file: InputFile, header: NpyHeader) -> NDArray[Any]:
     with builtins.open(file.path, "rb", buffering=0) as stream:
         whole = np.empty(header.shape, header.dtype)
         read_all(stream.fileno(), as_bytes(whole), header.offset, file.label)
@@ -222,7 +163,7 @@ class NpySink:
         shape = (len(table.ids), len(table.columns))
         self._fd = fd
         self._row_bytes = shape[1] * table.dtype.itemsize
-        header = _header_bytes(shape, table.dtype)
+        header = header_bytes(shape, table.dtype)
         self._start = len(header)
         os.posix_fallocate(fd, 0, self._start + shape[0] * self._row_bytes)
         write_all(fd, header, 0)
@@ -233,13 +174,6 @@ class NpySink:
 
     def close(self) -> None:
         """Nothing comes after the rows."""
-
-
-def _header_bytes(shape: tuple[int, int], dtype: np.dtype[Any]) -> bytes:
-    """The header of format version 1.0, padded so that the values begin at a multiple of 64."""
-    text = f"{{'descr': {dtype.str!r}, 'fortran_order': False, 'shape': {shape}, }}".encode()
-    text += b" " * (-(len(_MAGIC) + 4 + len(text) + 1) % 64) + b"\n"
-    return _MAGIC + b"\x01\x00" + struct.pack("<H", len(text)) + text
 
 
 def sink(fd: int, table: Table) -> NpySink:
