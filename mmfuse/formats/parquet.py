@@ -22,6 +22,7 @@ suffixes: Sequence[str] = (".parquet", ".pq")
 layouts: Sequence[Layout] = ("vector", "wide")
 
 _BATCH_BYTES = 16 << 20
+_READ_BYTES = 64 << 10
 
 
 def open(file: InputFile, name: str, how: Reading) -> ArrowSource:
@@ -51,7 +52,13 @@ def _open(file: InputFile) -> pq.ParquetFile:
 
     if not file.head.startswith(b"PAR1"):
         raise InputError(f"not a Parquet file: it looks like {looks_like(file.head)}")
-    return pq.ParquetFile(open_arrow(file), page_checksum_verification=True)
+    return pq.ParquetFile(
+        open_arrow(file),
+        page_checksum_verification=True,
+        # page by page: by default a whole row group comes into memory first, and no faster
+        pre_buffer=False,
+        buffer_size=_READ_BYTES,
+    )
 
 
 def _batches(table: pq.ParquetFile, columns: list[str]) -> Iterator[pa.RecordBatch]:
