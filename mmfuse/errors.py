@@ -16,6 +16,11 @@ in mmfuse decides on an exit code.
 from typing import ClassVar
 
 
+def count(number: int, noun: str) -> str:
+    """`1 value is`, `2 values are`: a number with its noun and verb."""
+    return f"{number:,} {noun} is" if number == 1 else f"{number:,} {noun}s are"
+
+
 class MmfuseError(Exception):
     """An error with one cause, told to a person; `exit_code` is what the command returns."""
 

@@ -11,7 +11,7 @@ from mmfuse.core.fusion import Fusion
 from mmfuse.core.ids import Ids
 from mmfuse.core.source import Source
 from mmfuse.core.tally import Tally
-from mmfuse.errors import InputError
+from mmfuse.errors import InputError, count
 from mmfuse.nonfinite import NanPolicy
 
 
@@ -23,17 +23,17 @@ def refuse_nonfinite(
     An output value that is not finite, of inputs that are, left the range of `dtype`.
     """
     mended = nan in ("zero", "mean")
-    for source, count, rows in zip(sources, tally.nonfinite, tally.nonfinite_rows, strict=True):
-        if count and not mended:
+    for source, values, rows in zip(sources, tally.nonfinite, tally.nonfinite_rows, strict=True):
+        if values and not mended:
             told = ", ".join(repr(ids[row]) for row in rows)
             raise InputError(
-                f"{count:,} values are NaN or infinite; the first ids: {told}",
+                f"{count(values, 'value')} NaN or infinite; the first ids: {told}",
                 where=source.label,
                 hint="--nan zero, mean or drop mends them; --nan keep lets them pass",
             )
     if tally.overflow:
         raise InputError(
-            f"{tally.overflow:,} values of the output are too large for {dtype}",
+            f"{count(tally.overflow, 'output value')} too large for {dtype}",
             hint="normalise the inputs, or widen the output with --dtype float64",
         )
 
@@ -43,9 +43,9 @@ def notes(tally: Tally, sources: Sequence[Source], fusion: Fusion, nan: NanPolic
     told = []
     means = "0" if nan == "zero" else "the mean of their column"
     for m, source in enumerate(sources):
-        if count := tally.nonfinite[m]:
+        if values := tally.nonfinite[m]:
             told.append(
-                f"{source.name}: {count:,} values were NaN or infinite, and are now {means}"
+                f"{source.name}: {values:,} values were NaN or infinite, and are now {means}"
             )
         for k, stage in enumerate(fusion.chains[m]):
             if tally.degenerate[m] and (rows := tally.degenerate[m][k]):

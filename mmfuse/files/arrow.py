@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mmfuse.core.ids import Ids, IntegerIds, TextIds
 from mmfuse.core.source import Matrix, Source
-from mmfuse.errors import AlignmentError, InputError
+from mmfuse.errors import AlignmentError, InputError, count
 from mmfuse.files.checks import checked_text, ids_of_text, told_rows
 from mmfuse.files.columns import Choice, Kind, choose
 from mmfuse.files.formats import Reading
@@ -227,7 +227,7 @@ def ids_of(chunks: Iterable[pa.Array], name: str) -> Ids:
         column = column.cast(column.type.value_type)
     if column.null_count:
         raise AlignmentError(
-            f"{column.null_count:,} ids of column {name!r} are null; "
+            f"{count(column.null_count, 'id')} null in column {name!r}; "
             f"rows {told_rows(column.is_null().to_numpy())}"
         )
     if pa.types.is_integer(column.type):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmfuse.core.ids import Ids, TextIds, plain_integers
-from mmfuse.errors import AlignmentError, InputError
+from mmfuse.errors import AlignmentError, InputError, count
 
 _INTEGER_AS_FLOAT = re.compile(r"-?\d+\.0*")
 
@@ -19,7 +19,7 @@ def checked_text(ids: TextIds, place: str) -> TextIds:
     empty = ids.lengths == 0
     if empty.any():
         raise AlignmentError(
-            f"{int(empty.sum()):,} ids of {place} are empty; rows {told_rows(empty)}"
+            f"{count(int(empty.sum()), 'id')} empty in {place}; rows {told_rows(empty)}"
         )
     return ids
 

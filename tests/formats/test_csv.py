@@ -224,7 +224,7 @@ def test_truths_are_zero_and_one() -> None:
 
 def test_an_empty_truth_is_missing_not_false() -> None:
     error = refused("id,b\na,true\nb,\nc,false\n")
-    assert "1 values are NaN" in error.message
+    assert "1 value is NaN" in error.message
     assert "'b'" in error.message
     _, rows = table("id,b\na,true\nb,\nc,false\n", nan="keep")
     assert np.array_equal(rows, [[1], [np.nan], [0]], equal_nan=True)
@@ -257,7 +257,7 @@ def test_a_column_whose_first_rows_are_empty_is_one_of_numbers() -> None:
 
 
 def test_numbers_too_large_are_not_taken_for_infinite() -> None:
-    assert "1 values are NaN or infinite" in refused("id,x\na,1e999\nb,1\n").message
+    assert "1 value is NaN or infinite" in refused("id,x\na,1e999\nb,1\n").message
 
 
 def test_float64_text_is_read_exactly() -> None:
@@ -350,8 +350,8 @@ def test_lists_written_as_text() -> None:
         ("[3]", "1 values where the first has 2"),
         ("[3, 4, 5]", "3 values where the first has 2"),
         ("[]", "0 values where the first has 2"),
-        ("[3, NaN]", "1 values are NaN or infinite; the first ids: 'b'"),
-        ("[-Infinity, 3]", "1 values are NaN or infinite; the first ids: 'b'"),
+        ("[3, NaN]", "1 value is NaN or infinite; the first ids: 'b'"),
+        ("[-Infinity, 3]", "1 value is NaN or infinite; the first ids: 'b'"),
     ],
 )
 def test_lists_that_are_none(cell: str, told: str) -> None:

@@ -183,7 +183,7 @@ def test_every_number_is_exact(kind: str) -> None:
 def test_nulls_of_wide_columns_become_nan_for_the_policy(kind: pa.DataType) -> None:
     table = {"id": IDS, "v": pa.array([1, None, 0]).cast(kind), "w": [1, 2, 3]}
     error = refused(table)
-    assert "1 values are NaN or infinite; the first ids: 'b'" in error.message
+    assert "1 value is NaN or infinite; the first ids: 'b'" in error.message
     found = np.array(rows(table, nan="keep"))
     assert np.array_equal(found, [[1, 1], [np.nan, 2], [0, 3]], equal_nan=True)
     assert rows(table, nan="zero") == [[1, 1], [0, 2], [0, 3]]
@@ -342,7 +342,7 @@ def test_unsigned_ids_beyond_int64_are_exact_as_text() -> None:
 def test_null_ids_are_refused_with_their_rows(values: list[Any]) -> None:
     error = refused({"id": values, "x": [1, 2, 3, 4]})
     assert error.exit_code == 4
-    assert "2 ids of column 'id' are null; rows 2, 4" in error.message
+    assert "2 ids are null in column 'id'; rows 2, 4" in error.message
 
 
 def test_float_ids_are_refused_with_a_reason() -> None:
