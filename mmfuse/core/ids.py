@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -172,6 +172,13 @@ class TextIds(Ids):
 
     def as_text(self) -> TextIds:
         return self
+
+
+def integer_ids(values: NDArray[Any]) -> Ids:
+    """Ids that are integers of any width; as text where one is more than int64 holds."""
+    if values.dtype == np.uint64 and len(values) and values.max() > _INT64.max:
+        return TextIds.of(map(str, values.tolist()))
+    return IntegerIds(values.astype(np.int64))
 
 
 def plain_integers(ids: TextIds) -> Ids:

@@ -60,11 +60,10 @@ def plan(
     read_bytes = sum(dim * (dtype_in.itemsize + 8) for dim, dtype_in in inputs)
     out_bytes = width * dtype.itemsize
     tile = _power_of_two(_TILE_BYTES // (read_bytes + out_bytes), 16, 4096)
-    block = tile * max(1, _BLOCK_BYTES // (tile * out_bytes))
     # a strategy may hold a handful of a tile's intermediate results
     fixed = tile * (read_bytes + 6 * out_bytes)
-    while block > tile and fixed + block * out_bytes > memory // threads:
-        block -= tile
+    room = min(_BLOCK_BYTES, memory // threads - fixed)
+    block = tile * max(1, room // (tile * out_bytes))
     needed = fixed + block * out_bytes
     threads = max(1, min(threads, memory // needed, -(-rows // block)))
     if needed > memory:

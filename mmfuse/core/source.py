@@ -71,6 +71,14 @@ class Source(ABC):
         return ArrayReader(scratch.store(shape, self.dtype, self.blocks(), self.name))
 
 
+def take_rows(array: Matrix, rows: slice | Rows, out: Matrix) -> None:
+    """Fill `out` with rows of `array`, which an alignment chose, so that they are there."""
+    if isinstance(rows, slice):
+        out[:] = array[rows]
+    else:
+        np.take(array, rows, axis=0, out=out, mode="clip")  # mode="raise" would copy twice
+
+
 class ArrayReader:
     """Rows of an array `(n, d)` in memory, or mapped into it."""
 
@@ -78,11 +86,7 @@ class ArrayReader:
         self._array = array
 
     def read(self, rows: slice | Rows, out: Matrix) -> None:
-        if isinstance(rows, slice):
-            out[:] = self._array[rows]
-        else:
-            # the rows come from an alignment, so they are in range; mode="raise" would copy twice
-            np.take(self._array, rows, axis=0, out=out, mode="clip")
+        take_rows(self._array, rows, out)
 
     def close(self) -> None:
         """Nothing to give back."""

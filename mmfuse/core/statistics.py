@@ -7,22 +7,12 @@ Sums are float64. Because pieces merge, one pass serves streaming, threads and m
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Column = NDArray[np.float64]
-
-
-class Statistic(Protocol):
-    """Gathers something of blocks of rows."""
-
-    def update(self, block: NDArray[np.floating[Any]]) -> Self:
-        """This and the rows of `block`, shape `(k, d)`."""
-
-    def merge(self, other: Self) -> Self:
-        """This and what another gathered."""
 
 
 @dataclass(frozen=True, eq=False)

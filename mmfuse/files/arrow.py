@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfuse.core.ids import Ids, IntegerIds, TextIds
+from mmfuse.core.ids import Ids, TextIds, integer_ids
 from mmfuse.core.source import Matrix, Source
 from mmfuse.errors import AlignmentError, InputError, count
 from mmfuse.files.checks import checked_text, ids_of_text, told_rows
@@ -231,7 +231,7 @@ def ids_of(chunks: Iterable[pa.Array], name: str) -> Ids:
             f"rows {told_rows(column.is_null().to_numpy())}"
         )
     if pa.types.is_integer(column.type):
-        return _integers(column)
+        return integer_ids(column.to_numpy())
     if str(column.type) not in ("string", "large_string", "string_view"):
         floats = "floats come of integers beside a missing value: write them as text or int64"
         raise AlignmentError(
@@ -239,13 +239,6 @@ def ids_of(chunks: Iterable[pa.Array], name: str) -> Ids:
             hint=floats if pa.types.is_floating(column.type) else None,
         )
     return checked_text(_text(column), f"column {name!r}")
-
-
-def _integers(column: pa.ChunkedArray) -> Ids:
-    values = column.to_numpy()
-    if values.dtype == np.uint64 and len(values) and values.max() > np.iinfo(np.int64).max:
-        return TextIds.of(map(str, values.tolist()))
-    return IntegerIds(values.astype(np.int64))
 
 
 def _text(column: pa.ChunkedArray) -> TextIds:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfuse.core.ids import Ids, IntegerIds, TextIds, plain_integers
+from mmfuse.core.ids import Ids, TextIds, integer_ids, plain_integers
 from mmfuse.errors import AlignmentError, InputError
 from mmfuse.files import formats
 from mmfuse.files.checks import checked_text, ids_of_text
@@ -74,9 +74,7 @@ def ids_of_array(array: NDArray[Any]) -> Ids:
     if array.ndim != 1:
         raise AlignmentError(f"ids of shape {array.shape}; one a row is needed")
     if array.dtype.kind in "iu":
-        if array.dtype == np.uint64 and len(array) and array.max() > np.iinfo(np.int64).max:
-            return TextIds.of(map(str, array.tolist()))
-        return IntegerIds(array.astype(np.int64))
+        return integer_ids(array)
     if array.dtype.kind in "UT":
         return checked_text(TextIds.of(array.tolist()), "the array")
     if array.dtype.kind == "S":

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from mmfuse.core.ids import Rows
-from mmfuse.core.source import Matrix
+from mmfuse.core.source import Matrix, take_rows
 from mmfuse.errors import InputError
 from mmfuse.files.inputs import InputFile, as_bytes, read_all
 
@@ -58,11 +58,7 @@ class MappedReader:
         elif fcntl.fcntl(self._fd, fcntl.F_GETLEASE) != fcntl.F_RDLCK:
             raise InputError("the file changed while it was read", where=self._file.label)
         else:
-            if isinstance(rows, slice):
-                out[:] = self._array[rows]
-            else:
-                # in range, since an alignment made them; mode="raise" would copy twice
-                np.take(self._array, rows, axis=0, out=out, mode="clip")
+            take_rows(self._array, rows, out)
             self._let_go(len(out))
 
     def _let_go(self, rows: int) -> None:
