@@ -106,13 +106,14 @@ def fuse(
         opened = open_sources(inputs, SourceOptions(ids, id_column, column, input_format, sidecar))
         if target is not None:
             target.protect(opened.paths)
-        settings = Settings(by, dtype, nan, threads, memory)
+        columnar = target is not None and target.columnar
+        settings = Settings(by, dtype, nan, threads, memory, columnar)
         job = prepare(command, chosen, opened.sources, normalizations, weights, settings)
         if dry_run:
             planned = replace(_to(target, job.summary()), dry_run=True, reads=opened.files)
             return _fused(job, planned, None)
         folder = _scratch_folder(output)
-        scratch = ScratchRoom(memory // 2, folder, progress)
+        scratch = ScratchRoom(job.plan.bucket_rows, folder, job.plan.threads, progress)
         if target is None:
             return _in_memory(job, scratch, progress)
         summary = run(job, target.sink, scratch, progress)

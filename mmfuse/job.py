@@ -12,24 +12,25 @@ import numpy as np
 
 from mmfuse import __version__
 from mmfuse.core.align import Alignment, By, align
+from mmfuse.core.columns import ColumnEngine
 from mmfuse.core.engine import Engine
 from mmfuse.core.fusion import Fusion, Stage
+from mmfuse.core.ids import Rows
 from mmfuse.core.options import options as options_of
-from mmfuse.core.plan import Plan, plan
+from mmfuse.core.plan import Access, Plan, plan
 from mmfuse.core.registry import normalization
 from mmfuse.core.schema import Modality, Schema
-from mmfuse.core.source import Progress, RowReader, Scratch, Sink, Source
+from mmfuse.core.source import Progress, Scratch, Sink, Source, Taken
 from mmfuse.core.strategy import Strategy
 from mmfuse.core.tally import Tally
 from mmfuse.errors import InputError, UsageError
 from mmfuse.files.inputs import reading
+from mmfuse.files.machine import available_memory
 from mmfuse.findings import notes, refuse_nonfinite
 from mmfuse.nonfinite import NanPolicy, filling
 from mmfuse.request import PerModality
 from mmfuse.summary import InputSummary, Summary
 
-_NORM_SAMPLE = 1000
-_NORM_BYTES = 8 << 20
 _DTYPES = ("float16", "float32", "float64")
 _POLICIES = ("error", "keep", "zero", "mean", "drop")
 
@@ -43,6 +44,8 @@ class Settings:
     nan: NanPolicy = "error"
     threads: int | None = None
     memory: int = 512 << 20
+    columnar: bool = False
+    """Whether the output can be written a column at a time."""
 
 
 SinkOf = Callable[["Job", Summary], Sink]
@@ -55,6 +58,7 @@ class Job:
     command: str
     sources: Sequence[Source]
     alignment: Alignment
+    accesses: Sequence[Access]
     fusion: Fusion
     columns: Sequence[str]
     dtype: np.dtype[Any]
@@ -157,16 +161,35 @@ def prepare(
     )
     columns = strategy.columns(schema)
     dtype = np.dtype(settings.dtype)
-    cut = plan(
+    accesses = [_access(*taken) for taken in zip(sources, alignment.rows, strict=True)]
+    work = plan(
         len(alignment),
-        [(len(source.columns), source.dtype) for source in sources],
+        accesses,
         len(columns),
         dtype,
         threads=settings.threads or len(os.sched_getaffinity(0)),
-        memory=settings.memory // 2,
+        memory=settings.memory,
+        cache=available_memory() // 2,  # the output wants its share
+        passes=1 + (settings.nan == "drop") + max(map(_lessons, chains)),
+        columnwise=settings.columnar
+        and strategy.stacks
+        and settings.nan != "drop"
+        and not any(chains),
     )
     fusion = Fusion(schema, chains, strategy)
-    return Job(command, sources, alignment, fusion, columns, dtype, cut, settings)
+    return Job(command, sources, alignment, accesses, fusion, columns, dtype, work, settings)
+
+
+def _access(source: Source, rows: Rows | None) -> Access:
+    ordered = rows is None or bool((rows[1:] >= rows[:-1]).all())
+    return Access(
+        source.rows, len(source.columns), source.dtype, source.storage, ordered, source.columnar
+    )
+
+
+def _lessons(chain: Sequence[Stage]) -> int:
+    """How often a chain has to see all rows to learn."""
+    return sum(stage.learned is None for stage in chain)
 
 
 def _weight(weight: PerModality[float], name: str) -> float:
@@ -189,68 +212,79 @@ def run(job: Job, sink_of: SinkOf, scratch: Scratch, progress: Progress) -> Summ
     Raises InputError for values that are not finite, unless the settings say what to do.
     """
     with ExitStack() as opened:
-        readers = [_reader(source, scratch, opened) for source in job.sources]
-        if job.settings.nan == "drop":
-            job = _without_bad_rows(job, _engine(job, readers, progress))
-        engine = _engine(job, readers, progress)
-        summary = job.summary()
-        norms = [_row_norms(job, m, reader) for m, reader in enumerate(readers)]
-        for item, norm in zip(summary.inputs, norms, strict=True):
-            item.norm = norm
-        fusion, tally = engine.fit(job.fusion)
+        if job.plan.columns:
+            summary = job.summary()
+            fusion, tally = job.fusion, _run_columns(job, sink_of(job, summary), opened, progress)
+        else:
+            taken = [_taken(job, m, scratch, opened) for m in range(len(job.sources))]
+            if job.settings.nan == "drop":
+                job, taken = _without_bad_rows(job, taken, progress)
+            engine = _engine(job, taken, progress)
+            summary = job.summary()
+            fusion, tally = engine.fit(job.fusion)
+            job.refuse(tally)
+            tally = engine.run(fusion, sink_of(job, summary), len(job.columns), job.dtype)
         job.refuse(tally)
-        tally = engine.run(fusion, sink_of(job, summary), len(job.columns), job.dtype)
-        job.refuse(tally)
+        for m, item in enumerate(summary.inputs):
+            item.norm = tally.norms(m, len(job.alignment))
         summary.notes += notes(tally, job.sources, fusion, job.settings.nan)
     return summary
 
 
-def _reader(source: Source, scratch: Scratch, opened: ExitStack) -> RowReader:
+def _taken(job: Job, m: int, scratch: Scratch, opened: ExitStack) -> Taken:
+    source = job.sources[m]
     with reading(source.label):
-        reader = source.reader(scratch)
-    opened.callback(reader.close)
-    return reader
+        taken = source.reader(job.alignment.rows[m], job.plan.ways[m], scratch)
+    opened.callback(taken.reader.close)
+    return taken
 
 
-def _engine(job: Job, readers: Sequence[RowReader], progress: Progress) -> Engine:
-    dtypes = [source.dtype for source in job.sources]
+def _engine(job: Job, taken: Sequence[Taken], progress: Progress) -> Engine:
     return Engine(
-        readers,
-        dtypes,
-        [_working(dtype, job.dtype) for dtype in dtypes],
-        job.alignment,
+        taken,
+        [source.dtype for source in job.sources],
+        _working(job),
         job.plan,
         checked=job.settings.nan != "keep",
         progress=progress,
     )
 
 
-def _working(stored: np.dtype[Any], out: np.dtype[Any]) -> np.dtype[Any]:
-    """float32 where it holds every stored value and no more is asked for, else float64."""
-    exact = np.can_cast(stored, np.float32, "safe") and out.itemsize <= 4
-    return np.dtype(np.float32 if exact else np.float64)
+def _run_columns(job: Job, sink: Sink, opened: ExitStack, progress: Progress) -> Tally:
+    readers = [source.column_reader() for source in job.sources]
+    for reader in readers:
+        opened.callback(reader.close)
+    engine = ColumnEngine(
+        readers,
+        job.accesses,
+        job.alignment.rows,
+        _working(job),
+        job.fusion.schema.weights.tolist(),
+        job.plan,
+        checked=job.settings.nan != "keep",
+        progress=progress,
+    )
+    return engine.run(sink, job.dtype)
 
 
-def _without_bad_rows(job: Job, engine: Engine) -> Job:
-    finite = engine.finite_rows(job.fusion)
-    if not finite.any():
+def _working(job: Job) -> list[np.dtype[Any]]:
+    """For every source float32 where it holds all values and no more is asked for, else float64."""
+    wide = job.dtype.itemsize > 4
+    exact = [np.can_cast(source.dtype, np.float32, "safe") and not wide for source in job.sources]
+    return [np.dtype(np.float32 if fits else np.float64) for fits in exact]
+
+
+def _without_bad_rows(
+    job: Job, taken: Sequence[Taken], progress: Progress
+) -> tuple[Job, list[Taken]]:
+    finite = _engine(job, taken, progress).finite_rows(job.fusion)
+    kept = np.flatnonzero(finite)
+    if not len(kept):
         raise InputError("every row has a value that is not finite, and --nan drop leaves none")
-    return replace(
+    job = replace(
         job,
         alignment=job.alignment.keep(finite),
-        plan=replace(job.plan, rows=int(finite.sum())),
-        not_finite=int((~finite).sum()),
+        plan=replace(job.plan, rows=len(kept)),
+        not_finite=len(finite) - len(kept),
     )
-
-
-def _row_norms(job: Job, m: int, reader: RowReader) -> list[float]:
-    """Mean and standard deviation of the lengths of evenly spaced output rows, as stored."""
-    n, source, rows = len(job.alignment), job.sources[m], job.alignment.rows[m]
-    step = max(1, _NORM_BYTES // (len(source.columns) * source.dtype.itemsize))
-    sample = np.linspace(0, n - 1, min(n, _NORM_SAMPLE, step)).astype(np.int64)
-    block = np.empty((len(sample), len(source.columns)), source.dtype)
-    reader.read(sample if rows is None else rows[sample], block)
-    with np.errstate(over="ignore", invalid="ignore"):
-        lengths = np.linalg.norm(block.astype(np.float64), axis=1)
-    lengths = lengths[np.isfinite(lengths)]
-    return [float(lengths.mean()), float(lengths.std())] if len(lengths) else []
+    return job, [rows.keep(kept) for rows in taken]

@@ -9,13 +9,13 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from mmfuse.core.source import Matrix, Sink
 from mmfuse.errors import OutputError, UsageError
-from mmfuse.files.formats import FileSink, Format, Layout, Table, by_name, known_format
+from mmfuse.files.formats import ColumnSink, FileSink, Format, Layout, Table, by_name, known_format
 from mmfuse.files.output import OutputFile, commit_all, write_stream, writing
 from mmfuse.files.paths import same_file
 from mmfuse.files.unnamed import unnamed_file
@@ -84,6 +84,12 @@ class OutputTarget:
                 hint=f"it is always {' or '.join(self.format.layouts)}",
             )
         return layout
+
+    @property
+    def columnar(self) -> bool:
+        """Whether columns can be written one at a time."""
+        plain = self._options.compression in (None, "none")
+        return plain and self.layout in self.format.column_layouts
 
     def _open(self) -> int:
         if self.path != STDOUT:
@@ -169,3 +175,7 @@ class _Guarded(Sink):
     def write(self, start: int, block: Matrix) -> None:
         with writing(self._path):
             self._sink.write(start, block)
+
+    def write_column(self, j: int, values: Matrix) -> None:
+        with writing(self._path):
+            cast(ColumnSink, self._sink).write_column(j, values)

@@ -6,25 +6,21 @@ what they find is merged in the order of the rows, so that results do not depend
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfuse.core.align import Alignment
 from mmfuse.core.batch import Block
 from mmfuse.core.fusion import Fusion
 from mmfuse.core.plan import Plan
-from mmfuse.core.source import Matrix, Progress, RowReader, Sink, unseen
+from mmfuse.core.pool import in_order
+from mmfuse.core.source import Matrix, Progress, Sink, Taken, unseen
 from mmfuse.core.statistics import Moments
 from mmfuse.core.tally import Tally
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
 
 Found = TypeVar("Found")
 
@@ -33,13 +29,12 @@ Found = TypeVar("Found")
 class Engine:
     """Reads aligned rows in parallel.
 
-    readers, dtypes: one a modality; dtypes as stored. working: the precision of arithmetic.
+    taken, dtypes: one a modality; dtypes as stored. working: the precision of arithmetic.
     """
 
-    readers: Sequence[RowReader]
+    taken: Sequence[Taken]
     dtypes: Sequence[np.dtype[Any]]
     working: Sequence[np.dtype[Any]]
-    alignment: Alignment
     plan: Plan
     checked: bool = True
     """Whether values that are not finite are counted."""
@@ -47,7 +42,7 @@ class Engine:
 
     def fit(self, fusion: Fusion) -> tuple[Fusion, Tally]:
         """Let every stage learn: one pass a stage of the longest chain of learning stages."""
-        tally = Tally.empty(len(self.readers))
+        tally = Tally.empty(len(self.taken))
         while fusion.unlearned:
             gathered, tally = self._moments(fusion)
             fusion = fusion.learn(gathered)
@@ -55,7 +50,7 @@ class Engine:
 
     def _moments(self, fusion: Fusion) -> tuple[dict[int, Moments], Tally]:
         """The moments of every modality whose next stage has to learn, before that stage."""
-        tally = Tally.empty(len(self.readers))
+        tally = Tally.empty(len(self.taken))
         gathered = {m: Moments.empty(fusion.schema.dims[m]) for m in fusion.unlearned}
 
         def gather(space: _Workspace, start: int, stop: int) -> tuple[dict[int, Moments], Tally]:
@@ -73,7 +68,7 @@ class Engine:
 
     def run(self, fusion: Fusion, sink: Sink, width: int, dtype: np.dtype[Any]) -> Tally:
         """Fuse all rows into the sink."""
-        tally = Tally.empty(len(self.readers))
+        tally = Tally.empty(len(self.taken))
         if sink.positional:
 
             def write(space: _Workspace, start: int, stop: int) -> Tally:
@@ -106,7 +101,7 @@ class Engine:
         dtype: np.dtype[Any] | None = None,
     ) -> Iterator[Found]:
         """`work` over all rows, `step` at a time, on the plan's threads; results in row order."""
-        n = len(self.alignment)
+        n = self.plan.rows
         spaces: SimpleQueue[_Workspace] = SimpleQueue()
         for _ in range(self.plan.threads):
             spaces.put(_Workspace(self, fusion, width, dtype))
@@ -120,14 +115,14 @@ class Engine:
             finally:
                 spaces.put(space)
 
-        for start, found in _ordered(task, range(0, n, step), self.plan.threads):
+        for start, found in in_order(task, range(0, n, step), self.plan.threads):
             yield found
             self.progress(name, min(step, n - start), n)
 
     def _gather(
         self, fusion: Fusion, space: _Workspace, start: int, stop: int
     ) -> tuple[dict[int, Moments], Tally]:
-        tally = Tally.empty(len(self.readers))
+        tally = Tally.empty(len(self.taken))
         gathered = {m: Moments.empty(fusion.schema.dims[m]) for m in fusion.unlearned}
         for first in range(start, stop, self.plan.tile_rows):
             last = min(first + self.plan.tile_rows, stop)
@@ -142,7 +137,7 @@ class Engine:
         finite = np.ones(stop - start, bool)
         for first in range(start, stop, self.plan.tile_rows):
             last = min(first + self.plan.tile_rows, stop)
-            for m in range(len(self.readers)):
+            for m in range(len(self.taken)):
                 finite[first - start : last - start] &= np.isfinite(space.load(m, first, last)).all(
                     axis=1
                 )
@@ -151,14 +146,15 @@ class Engine:
     def _fuse(
         self, fusion: Fusion, space: _Workspace, start: int, stop: int
     ) -> tuple[Matrix, Tally]:
-        tally = Tally.empty(len(self.readers))
+        tally = Tally.empty(len(self.taken))
         out = space.out[: stop - start]
         for first in range(start, stop, self.plan.tile_rows):
             last = min(first + self.plan.tile_rows, stop)
             blocks = []
-            for m in range(len(self.readers)):
+            for m in range(len(self.taken)):
                 x = space.load(m, first, last)
                 tally.count_nonfinite(m, x, first, self.checked)
+                tally.measure(m, x, first, self.plan.rows)
                 tally.count_degenerate(m, fusion.normalize(m, x))
                 blocks.append(x)
             tile = out[first - start : last - start]
@@ -187,38 +183,9 @@ class _Workspace:
 
     def load(self, m: int, start: int, stop: int) -> Block:
         """Rows start…stop of modality `m`, in the precision of arithmetic."""
-        rows = self._engine.alignment.rows[m]
         stored = self._stored[m][: stop - start]
-        self._engine.readers[m].read(
-            slice(start, stop) if rows is None else rows[start:stop], stored
-        )
+        self._engine.taken[m].read(start, stop, stored)
         working = self._working[m][: stop - start]
         if working.dtype != stored.dtype:
             working[:] = stored
         return working
-
-
-def _ordered(
-    task: Callable[[int], Found], starts: Sequence[int], threads: int
-) -> Iterator[tuple[int, Found]]:
-    """`task` of every start, on threads, in order, with few results waiting."""
-    if threads == 1:
-        for start in starts:
-            yield start, task(start)
-        return
-    from concurrent.futures import ThreadPoolExecutor
-
-    waiting: deque[tuple[int, Future[Found]]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            for start in starts:
-                waiting.append((start, pool.submit(task, start)))
-                if len(waiting) > 2 * threads:
-                    first, future = waiting.popleft()
-                    yield first, future.result()
-            while waiting:
-                first, future = waiting.popleft()
-                yield first, future.result()
-        finally:
-            for _, future in waiting:
-                future.cancel()

@@ -83,7 +83,7 @@ class Fusion:
     def fuse(self, blocks: Sequence[Block], out: Block) -> None:
         """Fuse rows of normalised blocks into `out`, rounded to its dtype once, at the end."""
         assert self.learned is not None
-        working = np.result_type(out, *blocks) if self.strategy.computes else out.dtype
+        working = out.dtype if self.strategy.stacks else np.result_type(out, *blocks)
         exact = out if working == out.dtype else np.empty(out.shape, working)
         self.strategy.fuse(Batch(blocks, self.schema.weights), exact, self.learned)
         if exact is not out:

@@ -1,37 +1,76 @@
-"""How the rows are cut: pure data, decided before a feature is read."""
+"""How the work is done: pure data, decided before a feature is read."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from mmfuse.errors import ResourceError
 
+Storage = Literal["memory", "file", "stream"]
+"""Where rows are: in memory, in a file that gives rows in any order, or in one that is decoded
+from its beginning to its end."""
+
+Way = Literal["gather", "sequential", "memory", "partitioned", "columns"]
+"""How a modality is read.
+
+gather: every row where it is, in the output's order.
+sequential: from the beginning to the end, because the output has its rows in its own order.
+memory: decoded once into memory, and gathered there.
+partitioned: from the beginning to the end into a temporary file, where rows of the output that
+are near each other lie near each other; gathered there.
+columns: a few columns at a time.
+"""
+
 _TILE_BYTES = 2 << 20  # a tile's rows, read and fused, stay in a core's own cache
 _BLOCK_BYTES = 8 << 20  # a block is written at once
 _STATISTIC_TILES = 32
+_BUCKET_BYTES = 128 << 20
+_COLUMN_BYTES = 32 << 20
+
+
+class Access(NamedTuple):
+    """What is known of a modality before a feature is read.
+
+    ordered: whether the output has its rows in its own order. columnar: whether its columns can
+    be read one at a time.
+    """
+
+    rows: int
+    dim: int
+    dtype: np.dtype[Any]
+    storage: Storage = "file"
+    ordered: bool = False
+    columnar: bool = False
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The cut of the output's rows.
+    """The ways of the inputs, and the cut of the output's rows.
 
-    tile_rows: rows that are read, normalised and fused together. It depends on the widths alone,
-        never on memory or threads, so that the same rows always stand in the same tile and every
-        result is the same to the bit.
-    block_rows: rows that are written together; whole tiles.
-    threads: blocks in work at a time.
-    workspace: bytes that one thread needs.
+    ways: one a modality. tile_rows: rows that are read, normalised and fused together. It depends
+        on the widths alone, never on memory or threads, so that the same rows always stand in the
+        same tile and every result is the same to the bit.
+    block_rows: rows that are written together; whole tiles. bucket_rows: rows of the output whose
+        partitioned rows lie together; whole blocks.
+    columns: columns that are read together, where columns are read.
+    threads: blocks in work at a time. workspace: bytes that one thread needs.
+    stored, spilled: bytes decoded into memory, and into temporary files.
     """
 
     rows: int
+    ways: tuple[Way, ...]
     tile_rows: int
     block_rows: int
     threads: int
     workspace: int
+    bucket_rows: int = 0
+    columns: int = 0
+    stored: int = 0
+    spilled: int = 0
 
     @property
     def statistic_rows(self) -> int:
@@ -41,38 +80,105 @@ class Plan:
     @property
     def memory(self) -> int:
         """Bytes of working memory."""
-        return self.workspace * self.threads
+        return self.workspace * self.threads + self.stored
 
 
 def plan(
     rows: int,
-    inputs: Sequence[tuple[int, np.dtype[Any]]],
+    inputs: Sequence[Access],
     width: int,
     dtype: np.dtype[Any],
     *,
     threads: int,
     memory: int,
+    cache: int,
+    passes: int = 1,
+    columnwise: bool = False,
 ) -> Plan:
-    """Cut `rows` rows of modalities of (width, dtype) each into tiles and blocks.
+    """Decide how to make `rows` rows of `width` columns of the inputs.
+
+    memory: bytes of working memory. cache: bytes of files that the system can keep in memory.
+    passes: how often every row is read. columnwise: whether the output is written by columns,
+    each made of one input column.
 
     Raises ResourceError where not even one tile fits into `memory` bytes.
     """
-    read_bytes = sum(dim * (dtype_in.itemsize + 8) for dim, dtype_in in inputs)
+    if columnwise and all(access.columnar for access in inputs):
+        by_columns = _by_columns(rows, inputs, width, dtype, threads, memory)
+        if by_columns is not None:
+            return by_columns
+    row_bytes = sum(access.dim * (access.dtype.itemsize + 8) for access in inputs)
     out_bytes = width * dtype.itemsize
-    tile = _power_of_two(_TILE_BYTES // (read_bytes + out_bytes), 16, 4096)
+    tile = _power_of_two(_TILE_BYTES // (row_bytes + out_bytes), 16, 4096)
     # a strategy may hold a handful of a tile's intermediate results
-    fixed = tile * (read_bytes + 6 * out_bytes)
-    room = min(_BLOCK_BYTES, memory // threads - fixed)
-    block = tile * max(1, room // (tile * out_bytes))
+    fixed = tile * (row_bytes + 6 * out_bytes)
+    room = memory // 2
+    block = tile * max(1, min(_BLOCK_BYTES, room // threads - fixed) // (tile * out_bytes))
     needed = fixed + block * out_bytes
-    threads = max(1, min(threads, memory // needed, -(-rows // block)))
-    if needed > memory:
+    threads = max(1, min(threads, room // needed, -(-rows // block)))
+    if needed > room:
         raise ResourceError(
-            f"{width:,} columns need about {needed / 2**20:,.0f} MiB of working memory, "
+            f"{width:,} columns need about {2 * needed / 2**20:,.0f} MiB of working memory, "
             f"and {memory / 2**20:,.0f} MiB are allowed",
             hint="allow more with --memory, or fuse to fewer columns",
         )
-    return Plan(rows, tile, block, threads, needed)
+    ways, stored, spilled = _ways(rows, inputs, memory - room, cache, passes)
+    laid_out = sum(
+        access.dim * access.dtype.itemsize
+        for access, way in zip(inputs, ways, strict=True)
+        if way == "partitioned"
+    )
+    bucket = block * max(1, _BUCKET_BYTES // (block * max(laid_out, 1)))
+    return Plan(rows, ways, tile, block, threads, needed, bucket, 0, stored, spilled)
+
+
+def _ways(
+    rows: int, inputs: Sequence[Access], memory: int, cache: int, passes: int
+) -> tuple[tuple[Way, ...], int, int]:
+    """The way of every input, and the bytes that come into memory and into temporary files."""
+    # random reads of what does not stay in memory would read every page many times over
+    random = sum(_bytes(a, a.rows) for a in inputs if a.storage == "file" and not a.ordered)
+    ways: list[Way] = []
+    stored = spilled = 0
+    for access in inputs:
+        size = _bytes(access, rows)
+        fits = stored + size <= memory
+        in_place = access.storage == "file" and (access.ordered or random <= cache)
+        if in_place or access.storage == "memory":
+            ways.append("gather")
+        elif access.ordered and not (passes > 1 and fits):
+            ways.append("sequential")
+        elif fits:
+            ways.append("memory")
+            stored += size
+        else:
+            ways.append("partitioned")
+            spilled += size
+    return tuple(ways), stored, spilled
+
+
+def _by_columns(
+    rows: int,
+    inputs: Sequence[Access],
+    width: int,
+    dtype: np.dtype[Any],
+    threads: int,
+    memory: int,
+) -> Plan | None:
+    """Whole columns at a time, if they fit: as stored, picked, and rounded."""
+    largest = max(access.rows * access.dtype.itemsize for access in inputs)
+    picked = 2 * rows * max(8, dtype.itemsize)
+    columns = min(width, max(1, (_COLUMN_BYTES - picked) // largest))
+    needed = columns * largest + picked
+    threads = min(threads, memory // 2 // needed)
+    if not threads:
+        return None
+    ways: tuple[Way, ...] = tuple("columns" for _ in inputs)
+    return Plan(rows, ways, rows, rows, threads, needed, columns=columns)
+
+
+def _bytes(access: Access, rows: int) -> int:
+    return rows * access.dim * access.dtype.itemsize
 
 
 def _power_of_two(value: int, low: int, high: int) -> int:

@@ -3,26 +3,58 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmfuse.core.ids import Ids, Rows
+from mmfuse.core.plan import Storage, Way
+from mmfuse.core.stream import StreamReader
 
 Matrix = NDArray[Any]
 
 
 class RowReader(Protocol):
-    """Rows of one source, in any order; may be called by several threads."""
+    """Rows of one source; may be called by several threads."""
 
     def read(self, rows: slice | Rows, out: Matrix) -> None:
         """Fill `out`, shape `(k, d)` in the source's dtype, with the rows; -1 is not allowed."""
 
     def close(self) -> None:
         """Give back what reading took; raises InputError if the source changed meanwhile."""
+
+
+class ColumnReader(Protocol):
+    """Columns of one source; may be called by several threads."""
+
+    def read(self, first: int, last: int, out: Matrix) -> None:
+        """Fill `out`, shape `(last - first, n)`, with features first…last of all rows."""
+
+    def close(self) -> None:
+        """Give back what reading took; raises InputError if the source changed meanwhile."""
+
+
+class Taken(NamedTuple):
+    """The rows that an alignment takes of a source.
+
+    rows: the number that every output row has in the reader; None: they are the same.
+    """
+
+    reader: RowReader
+    rows: Rows | None
+
+    def read(self, start: int, stop: int, out: Matrix) -> None:
+        """Fill `out`, shape `(stop - start, d)`, with the rows start…stop of the output."""
+        self.reader.read(
+            slice(start, stop) if self.rows is None else self.rows[start:stop], out[: stop - start]
+        )
+
+    def keep(self, kept: Rows) -> Taken:
+        """Only these rows of the output."""
+        return Taken(self.reader, kept if self.rows is None else self.rows[kept])
 
 
 Progress = Callable[[str, int, int], None]
@@ -33,13 +65,19 @@ def unseen(step: str, rows: int, total: int) -> None:
     """The progress that nobody looks at."""
 
 
-class Scratch(Protocol):
-    """Room for a matrix whose rows cannot be read in any order where they are."""
+class Part(NamedTuple):
+    """Consecutive rows of a source that can be read on their own: blocks `(k, d)` in order."""
 
-    def store(
-        self, shape: tuple[int, int], dtype: np.dtype[Any], blocks: Iterable[Matrix], name: str = ""
-    ) -> Matrix:
-        """The blocks, one below the other, as one array of that shape; on disk if it is large."""
+    start: int
+    rows: int
+    blocks: Callable[[], Iterable[Matrix]]
+
+
+class Scratch(Protocol):
+    """Room for rows that cannot be read in any order where they are."""
+
+    def store(self, source: Source, rows: Rows | None, way: Way) -> Taken:
+        """Read the source once, and keep the rows that are taken in memory or on disk."""
 
 
 @dataclass(kw_only=True)
@@ -61,14 +99,36 @@ class Source(ABC):
     id_source: str
     notes: tuple[str, ...] = ()
 
+    @property
+    def storage(self) -> Storage:
+        """Where its rows are."""
+        return "stream"
+
+    @property
+    def columnar(self) -> bool:
+        """Whether there is a `column_reader`."""
+        return False
+
     @abstractmethod
     def blocks(self) -> Iterable[Matrix]:
         """All rows in the file's order, in blocks of any height, shape `(k, d)` each."""
 
-    def reader(self, scratch: Scratch) -> RowReader:
-        """Rows in any order. By default every row is first decoded into scratch room."""
-        shape = (self.rows, len(self.columns))
-        return ArrayReader(scratch.store(shape, self.dtype, self.blocks(), self.name))
+    def parts(self) -> Sequence[Part]:
+        """The rows in parts that threads may read at the same time; by default one."""
+        return [Part(0, self.rows, self.blocks)]
+
+    def verify(self) -> None:  # noqa: B027  (what is in memory does not change)
+        """Raise InputError if the source has changed since it was opened."""
+
+    def reader(self, rows: Rows | None, way: Way, scratch: Scratch) -> Taken:
+        """What an alignment takes: the rows, in its order; None: all as they stand."""
+        if way == "sequential":
+            return Taken(StreamReader(self, rows), rows)
+        return scratch.store(self, rows, way)
+
+    def column_reader(self) -> ColumnReader:
+        """Columns in any order, of sources that are columnar."""
+        raise NotImplementedError
 
 
 def take_rows(array: Matrix, rows: slice | Rows, out: Matrix) -> None:
@@ -101,3 +161,7 @@ class Sink(ABC):
     @abstractmethod
     def write(self, start: int, block: Matrix) -> None:
         """Rows `start` … `start + len(block) - 1` of the output, shape `(k, width)`."""
+
+    def write_column(self, j: int, values: Matrix) -> None:
+        """Column `j` of all rows, shape `(n,)`, from any thread; where the format is columnar."""
+        raise NotImplementedError

@@ -29,9 +29,9 @@ class Strategy(ABC):
     """
 
     panel: ClassVar[str] = "Feature-level fusion"
-    computes: ClassVar[bool] = True
-    """Whether `fuse` computes in `out`, which is then at least as precise as every block; one that
-    only copies may round as it does so."""
+    stacks: ClassVar[bool] = False
+    """Whether the output is the modalities' blocks side by side, and nothing else. All others
+    compute in `out`, which is then at least as precise as every block."""
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmfuse.core.batch import Block
 from mmfuse.core.source import Matrix
 
 _EXAMPLES = 3
+_SAMPLE = 1000
 
 
 @dataclass
@@ -20,29 +22,36 @@ class Tally:
     nonfinite: values a modality that are NaN or infinite; nonfinite_rows: the first such rows.
     degenerate: rows a modality that each stage of its chain left as they were.
     overflow: values of the output that are not finite.
+    squares: a modality's ‖x‖² of evenly spaced rows, as stored; 0 for rows not seen.
     """
 
     nonfinite: list[int]
     nonfinite_rows: list[list[int]]
     degenerate: list[list[int]]
+    squares: list[NDArray[np.float64]]
     overflow: int = 0
 
     @classmethod
     def empty(cls, modalities: int) -> Tally:
         """Nothing noticed yet."""
+        nothing = range(modalities)
         return cls(
-            [0] * modalities, [[] for _ in range(modalities)], [[] for _ in range(modalities)]
+            [0] * modalities,
+            [[] for _ in nothing],
+            [[] for _ in nothing],
+            [np.zeros(_SAMPLE) for _ in nothing],
         )
 
     def merge(self, other: Tally) -> Tally:
-        """This and what was noticed in later rows."""
+        """This and what was noticed elsewhere."""
         return Tally(
             [a + b for a, b in zip(self.nonfinite, other.nonfinite, strict=True)],
             [
-                (a + b)[:_EXAMPLES]
+                sorted({*a, *b})[:_EXAMPLES]
                 for a, b in zip(self.nonfinite_rows, other.nonfinite_rows, strict=True)
             ],
             [_add(a, b) for a, b in zip(self.degenerate, other.degenerate, strict=True)],
+            [a + b for a, b in zip(self.squares, other.squares, strict=True)],
             self.overflow + other.overflow,
         )
 
@@ -54,6 +63,22 @@ class Tally:
             self.nonfinite[m] += int(finite.size - np.count_nonzero(finite))
             self.nonfinite_rows[m] = (self.nonfinite_rows[m] + rows.tolist())[:_EXAMPLES]
 
+    def measure(self, m: int, x: Block, start: int, n: int) -> None:
+        """Add the squares of sampled rows of modality `m`, or of columns of theirs.
+
+        `x` begins at output row `start` of `n`.
+        """
+        sample = sampled(n)
+        first, last = np.searchsorted(sample, (start, start + len(x)))
+        rows = x[sample[first:last] - start].astype(np.float64)
+        self.squares[m][first:last] += np.einsum("ij,ij->i", rows, rows)
+
+    def norms(self, m: int, n: int) -> list[float]:
+        """Mean and standard deviation of the lengths of the sampled rows of modality `m`."""
+        lengths = np.sqrt(self.squares[m][: len(sampled(n))])
+        lengths = lengths[np.isfinite(lengths)]
+        return [float(lengths.mean()), float(lengths.std())] if len(lengths) else []
+
     def count_degenerate(self, m: int, left: list[int]) -> None:
         """Note the rows that the stages of modality `m` left as they were."""
         self.degenerate[m] = _add(self.degenerate[m], left)
@@ -62,6 +87,11 @@ class Tally:
         """Note output values that are not finite."""
         if checked and not all_finite(out):
             self.overflow += int(out.size - np.count_nonzero(np.isfinite(out)))
+
+
+def sampled(n: int) -> NDArray[np.int64]:
+    """Evenly spaced ones of `n` rows, ascending."""
+    return np.linspace(0, n - 1, min(n, _SAMPLE)).astype(np.int64)
 
 
 def all_finite(x: Matrix) -> bool:

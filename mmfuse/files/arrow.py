@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mmfuse.core.ids import Ids, TextIds, integer_ids
 from mmfuse.core.source import Matrix, Source
+from mmfuse.core.transpose import transposed
 from mmfuse.errors import AlignmentError, InputError, count
 from mmfuse.files.checks import checked_text, ids_of_text, told_rows
 from mmfuse.files.columns import Choice, Kind, choose
@@ -35,20 +36,31 @@ class ArrowSource(Source):
 
     def blocks(self) -> Iterator[Matrix]:
         with reading(self.label):
-            start = 0
-            for batch in self.scan(list(self.choice.features or [self.choice.vector or ""])):
-                if not batch.num_rows:
-                    continue
-                if self.choice.vector is None:
-                    block = _wide(batch, self.dtype)
-                else:
-                    block = vectors(batch.column(0), start, len(self.columns))
-                    if block.dtype != self.dtype:
-                        raise InputError("vectors of integers hold nulls")
-                yield block
-                start += batch.num_rows
-            if self.file is not None:
-                self.file.verify()
+            yield from self.matrices(self.scan(self.taken), 0)
+            self.verify()
+
+    @property
+    def taken(self) -> list[str]:
+        """The columns of the table that hold the features."""
+        return list(self.choice.features or [self.choice.vector or ""])
+
+    def matrices(self, batches: Iterable[pa.RecordBatch], start: int) -> Iterator[Matrix]:
+        """Batches of those columns as blocks; the first row is row `start` of the source."""
+        for batch in batches:
+            if not batch.num_rows:
+                continue
+            if self.choice.vector is None:
+                block = transposed(columns_of(batch, self.dtype))
+            else:
+                block = vectors(batch.column(0), start, len(self.columns))
+                if block.dtype != self.dtype:
+                    raise InputError("vectors of integers hold nulls")
+            yield block
+            start += batch.num_rows
+
+    def verify(self) -> None:
+        if self.file is not None:
+            self.file.verify()
 
 
 def arrow_source(
@@ -62,11 +74,13 @@ def arrow_source(
     file: InputFile | None = None,
     may_lack: Mapping[str, bool] = MappingProxyType({}),
     scan_text: Scan | None = None,
+    make: Callable[..., ArrowSource] = ArrowSource,
 ) -> ArrowSource:
     """The source that a table is: its ids read, its feature columns chosen.
 
     rows: how many there are, None where only reading tells. may_lack: columns that may hold
     nulls. scan_text: like `scan`, but as text; given by formats that have nothing but text.
+    make: the source's class.
 
     Raises InputError: no rows, or no features to choose. Raises AlignmentError: ids unusable.
     """
@@ -87,7 +101,7 @@ def arrow_source(
         rows = sum(batch.num_rows for batch in (scan_text or scan)(schema.names[:1]))
     if not rows:
         raise InputError("the table has no rows")
-    return ArrowSource(
+    return make(
         name=name,
         label=label,
         columns=choice.features or _dimensions(scan, choice.vector or ""),
@@ -166,13 +180,17 @@ def _numpy_dtype(kind: pa.DataType, may_lack: bool) -> np.dtype[Any]:
     return np.result_type(dtype, np.float32) if may_lack and dtype.kind in "iu" else dtype
 
 
-def _wide(batch: pa.RecordBatch, dtype: np.dtype[Any]) -> Matrix:
-    block = np.empty((batch.num_rows, batch.num_columns), dtype, order="F")
+def columns_of(batch: pa.RecordBatch, dtype: np.dtype[Any]) -> Matrix:
+    """Columns of numbers as the rows of a matrix `(d, n)`, nulls as NaN.
+
+    Raises InputError for nulls where `dtype` has no NaN.
+    """
+    columns = np.empty((batch.num_columns, batch.num_rows), dtype)
     for j, column in enumerate(batch.columns):
         if column.null_count and dtype.kind != "f":
             raise InputError(f"column {batch.schema.names[j]!r} holds nulls that its file denies")
-        block[:, j] = _numbers(column)
-    return block
+        columns[j] = _numbers(column)
+    return columns
 
 
 def _numbers(column: pa.Array) -> NDArray[Any]:

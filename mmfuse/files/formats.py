@@ -60,15 +60,24 @@ class FileSink(Protocol):
         """Write what comes after the rows."""
 
 
+class ColumnSink(FileSink, Protocol):
+    """One that takes columns too."""
+
+    def write_column(self, j: int, values: Matrix) -> None:
+        """Column `j` of all rows, from any thread."""
+
+
 class Format(Protocol):
     """A module below `mmfuse/formats`; its name is the format's name.
 
     suffixes: what files of the format end with. layouts: what the writer offers, default first.
+    column_layouts: those of which an uncompressed file has a `ColumnSink`.
     """
 
     __name__: str
     suffixes: ClassVar[Sequence[str]]
     layouts: ClassVar[Sequence[Layout]]
+    column_layouts: ClassVar[Sequence[Layout]]
 
     def open(self, file: InputFile, name: str, how: Reading) -> Source:
         """One modality in a file. Raises InputError or AlignmentError."""

@@ -47,7 +47,7 @@ class MappedReader:
 
     def _map(self) -> Matrix:
         self._mapped = mmap.mmap(self._fd, 0, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ)
-        self._unchecked = 0
+        self._pages = ResidentPages(self._mapped)
         count = self._shape[0] * self._shape[1]
         return np.frombuffer(self._mapped, self._dtype, count, self._offset).reshape(self._shape)
 
@@ -59,15 +59,7 @@ class MappedReader:
             raise InputError("the file changed while it was read", where=self._file.label)
         else:
             take_rows(self._array, rows, out)
-            self._let_go(len(out))
-
-    def _let_go(self, rows: int) -> None:
-        """Now and then give mapped pages back; they stay in the page cache, but not with us."""
-        self._unchecked += rows
-        if self._unchecked >= _CHECK_ROWS:
-            self._unchecked = 0
-            if _shared_bytes() > _RESIDENT_BYTES:
-                self._mapped.madvise(mmap.MADV_DONTNEED)
+            self._pages.used(len(out))
 
     def _call(self, rows: slice | Rows, out: Matrix) -> None:
         """Read by calls; one for consecutive rows, else one a row."""
@@ -86,6 +78,21 @@ class MappedReader:
             os.close(self._fd)
             self._fd = -1
             self._file.verify()
+
+
+class ResidentPages:
+    """Gives mapped pages back now and then; they stay in the page cache, but not with us."""
+
+    def __init__(self, mapped: mmap.mmap) -> None:
+        self._mapped, self._unchecked = mapped, 0
+
+    def used(self, rows: int) -> None:
+        """Note that so many rows more have been read."""
+        self._unchecked += rows
+        if self._unchecked >= _CHECK_ROWS:
+            self._unchecked = 0
+            if _shared_bytes() > _RESIDENT_BYTES:
+                self._mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _shared_bytes() -> int:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfuse.core.ids import Ids
-from mmfuse.core.source import ArrayReader, Matrix, RowReader, Scratch, Source
+from mmfuse.core.ids import Ids, Rows
+from mmfuse.core.plan import Storage, Way
+from mmfuse.core.source import ArrayReader, Matrix, Scratch, Source, Taken
 from mmfuse.errors import AlignmentError, InputError, UsageError
 from mmfuse.files.arrow import arrow_source
 from mmfuse.files.checks import check_features
@@ -24,11 +25,15 @@ class ArraySource(Source):
 
     array: Matrix
 
+    @property
+    def storage(self) -> Storage:
+        return "memory"
+
     def blocks(self) -> Iterator[Matrix]:
         yield self.array
 
-    def reader(self, scratch: Scratch) -> RowReader:
-        return ArrayReader(np.ascontiguousarray(self.array))
+    def reader(self, rows: Rows | None, way: Way, scratch: Scratch) -> Taken:
+        return Taken(ArrayReader(np.ascontiguousarray(self.array)), rows)
 
 
 def memory_source(value: object, name: str, how: Reading) -> Source:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from mmfuse.core.transpose import transposed
 from mmfuse.files import arrow_schema, thrift
 from mmfuse.files.parquet_columns import Column, booleans, features, integers, page_rows, texts
 
@@ -27,10 +28,9 @@ VECTOR_GROUP_BYTES = 128 << 20
 WIDE_GROUP_BYTES = 512 << 20
 WIDE_GROUP_MIN_ROWS = 1 << 12
 
-# A whole transpose would miss the cache at every value: it goes by tiles, into strips
-# long enough for a column's part of one to be worth a call to write it.
-TILE_ROWS, TILE_COLUMNS = 64, 128
-STRIP = 1 << 13
+# Rows become columns a few at a time, in strips long enough for a column's part of one to be
+# worth a call to write it.
+STRIP, STRIP_COLUMNS = 1 << 13, 128
 
 _MAGIC = b"PAR1"
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -83,8 +83,8 @@ class PageWriter:
             return
         for top in range(0, len(block), STRIP):
             rows = block[top : top + STRIP]
-            for left in range(0, self._width, TILE_COLUMNS):
-                for j, values in enumerate(_transpose(rows[:, left : left + TILE_COLUMNS]), left):
+            for left in range(0, self._width, STRIP_COLUMNS):
+                for j, values in enumerate(transposed(rows[:, left : left + STRIP_COLUMNS]), left):
                     self._write(j, start + top, values)
 
     def write_column(self, j: int, start: int, values: NDArray[Any]) -> None:
@@ -175,13 +175,6 @@ def _group_rows(features: Sequence[Column]) -> int:
         return min(max(WIDE_GROUP_BYTES // row_bytes, WIDE_GROUP_MIN_ROWS), GROUP_ROWS)
     page = min(page_rows(row_bytes), GROUP_ROWS)
     return max(min(VECTOR_GROUP_BYTES // row_bytes, GROUP_ROWS) // page, 1) * page
-
-
-def _transpose(block: NDArray[Any]) -> NDArray[Any]:
-    columns = np.empty(block.shape[::-1], block.dtype)
-    for top in range(0, len(block), TILE_ROWS):
-        columns[:, top : top + TILE_ROWS] = block[top : top + TILE_ROWS].T
-    return columns
 
 
 def _pwrite(fd: int, offset: int, *parts: bytes | memoryview) -> int:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 suffixes: Sequence[str] = (".csv", ".tsv")
 layouts: Sequence[Layout] = ("wide",)
+column_layouts: Sequence[Layout] = ()
 
 
 def open(file: InputFile, name: str, how: Reading) -> ArrowSource:

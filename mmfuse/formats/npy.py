@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfuse.core.ids import Ids
-from mmfuse.core.source import Matrix, RowReader, Scratch, Source
+from mmfuse.core.ids import Ids, Rows
+from mmfuse.core.plan import Storage, Way
+from mmfuse.core.source import Matrix, Scratch, Source, Taken
 from mmfuse.errors import InputError, OutputError
 from mmfuse.files.checks import check_features
 from mmfuse.files.columns import Kind, choose
@@ -26,6 +27,7 @@ from mmfuse.files.output import write_all
 
 suffixes: Sequence[str] = (".npy",)
 layouts: Sequence[Layout] = ("vector",)
+column_layouts: Sequence[Layout] = ()
 
 _SCAN_BYTES = 8 << 20
 
@@ -38,6 +40,12 @@ class NpySource(Source):
     header: NpyHeader
     fields: tuple[str, ...] = ()
 
+    @property
+    def storage(self) -> Storage:
+        # records and columns one behind the other: a row lies scattered over the file
+        scattered = self.header.fortran_order or self.header.dtype.names is not None
+        return "stream" if scattered else "file"
+
     def blocks(self) -> Iterator[Matrix]:
         row_bytes = max(1, self.header.dtype.itemsize * len(self.columns))
         step = max(1, _SCAN_BYTES // row_bytes)
@@ -48,6 +56,9 @@ class NpySource(Source):
                     yield self._columns_part(stream.fileno(), start, count)
                 else:
                     yield self._features(self._rows_part(stream.fileno(), start, count))
+        self.verify()
+
+    def verify(self) -> None:
         self.file.verify()
 
     def _rows_part(self, fd: int, start: int, count: int) -> NDArray[Any]:
@@ -69,11 +80,11 @@ class NpySource(Source):
             read_all(fd, as_bytes(values), place, self.label)
         return part.T
 
-    def reader(self, scratch: Scratch) -> RowReader:
-        if self.header.fortran_order or self.header.dtype.names is not None:
-            return super().reader(scratch)  # a row lies scattered over the file
+    def reader(self, rows: Rows | None, way: Way, scratch: Scratch) -> Taken:
+        if way != "gather":
+            return super().reader(rows, way, scratch)
         shape = (self.rows, len(self.columns))
-        return MappedReader(self.file, shape, self.header.dtype, self.header.offset)
+        return Taken(MappedReader(self.file, shape, self.header.dtype, self.header.offset), rows)
 
 
 def open(file: InputFile, name: str, how: Reading) -> NpySource:

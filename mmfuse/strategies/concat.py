@@ -20,7 +20,7 @@ class Concat(Strategy):
     The reference is `numpy.hstack`.
     """
 
-    computes = False
+    stacks = True
 
     def columns(self, schema: Schema) -> Sequence[str]:
         return stack_columns(schema)

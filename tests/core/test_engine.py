@@ -9,14 +9,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mmfuse.core.align import Alignment
 from mmfuse.core.engine import Engine
 from mmfuse.core.fusion import Fusion, Stage
-from mmfuse.core.ids import IntegerIds
 from mmfuse.core.plan import Plan
 from mmfuse.core.registry import NORMALIZATIONS, STRATEGIES, normalization, strategy_class
 from mmfuse.core.schema import Modality, Schema
-from mmfuse.core.source import ArrayReader, Matrix, Sink
+from mmfuse.core.source import ArrayReader, Matrix, Sink, Taken
 
 ROWS, DIM = 700, 5
 CUTS = [(block, threads) for block in (16, 48, 4096) for threads in (1, 2, 5)]
@@ -65,16 +63,10 @@ def engine(
 ) -> Engine:
     n = len(blocks[0]) if rows is None else len(rows)
     return Engine(
-        [Slow(block) for block in blocks],
+        [Taken(Slow(block), rows) for block in blocks],
         [block.dtype for block in blocks],
         [np.dtype(np.float64 if block.dtype == np.float64 else np.float32) for block in blocks],
-        Alignment(
-            IntegerIds(np.arange(n)),
-            (rows,) * len(blocks),
-            tuple(len(block) for block in blocks),
-            "id",
-        ),
-        Plan(n, 16, block_rows, threads, 1),
+        Plan(n, ("gather",) * len(blocks), 16, block_rows, threads, 1),
         **more,
     )
 
@@ -84,7 +76,7 @@ def run(
 ) -> tuple[Kept, Any]:
     learned, _ = made.fit(wanted)
     width = len(wanted.strategy.columns(wanted.schema))
-    sink = Kept(len(made.alignment), width, dtype, positional)
+    sink = Kept(made.plan.rows, width, dtype, positional)
     return sink, made.run(learned, sink, width, np.dtype(dtype))
 
 

@@ -400,7 +400,13 @@ class TestFullDisk:
         scattered = small_disk.parent / "a.npy"
         np.save(scattered, np.asfortranarray(np.ones((60_000, 8))))
         with pytest.raises(OutputError, match=f"cannot write {small_disk}: No space left"):
-            mmfuse.fuse("sum", {"a": scattered}, output=small_disk / "z.npy", memory=4 << 20)
+            mmfuse.fuse(
+                "sum",
+                {"b": (np.ones((60_000, 8)), np.arange(60_000)), "a": scattered},
+                output=small_disk / "z.npy",
+                ids={"a": np.arange(60_000)[::-1]},
+                memory=4 << 20,
+            )
         assert listing(small_disk) == []
 
 

@@ -38,10 +38,11 @@ def stored(path: str, how: Reading | None = None) -> np.ndarray:
 def gathered(path: str, rows: list[int]) -> np.ndarray:
     """Some of the rows, by the way of random access."""
     source = opened(path)
-    reader = source.reader(ScratchRoom(1 << 20, None, lambda step, done, total: None))
+    way = "gather" if source.storage == "file" else "memory"
+    taken = source.reader(np.array(rows), way, ScratchRoom(16))
     out = np.empty((len(rows), len(source.columns)), source.dtype)
-    reader.read(np.array(rows), out)
-    reader.close()
+    taken.read(0, len(rows), out)
+    taken.reader.close()
     return out
 
 

@@ -1,0 +1,93 @@
+"""Rows in their own order, out of a source that is read from its beginning to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmfuse.core.ids import Rows
+from mmfuse.errors import InputError
+
+if TYPE_CHECKING:
+    from mmfuse.core.source import Source
+
+Matrix = NDArray[Any]
+
+
+@dataclass
+class _Block:
+    """Rows start…stop as read; `wanted` of them are still to be taken."""
+
+    start: int
+    stop: int
+    values: Matrix
+    wanted: int
+
+
+class StreamReader:
+    """Takes `rows` (ascending; None: all) of a source, each once a pass, from several threads.
+
+    A block stays in memory until its last row is taken, so threads may be some blocks apart.
+    Whoever asks for what is gone begins a new pass.
+    """
+
+    def __init__(self, source: Source, rows: Rows | None) -> None:
+        self._source, self._rows = source, rows
+        self._lock = Lock()
+        self._rewind()
+
+    def _rewind(self) -> None:
+        self._coming: Iterator[Matrix] = iter(self._source.blocks())
+        self._read = 0
+        self._kept: list[_Block] = []
+
+    def read(self, rows: slice | Rows, out: Matrix) -> None:
+        """Fill `out` with the rows, which ascend."""
+        if isinstance(rows, slice):
+            rows = np.arange(rows.start, rows.stop)
+        if not len(rows):
+            return
+        with self._lock:
+            blocks = self._holding(int(rows[0]), int(rows[-1]))
+        for block in blocks:
+            first, last = np.searchsorted(rows, (block.start, block.stop))
+            np.take(
+                block.values, rows[first:last] - block.start, axis=0, out=out[first:last],
+                mode="clip",
+            )  # fmt: skip
+            with self._lock:
+                block.wanted -= last - first
+                self._kept = [block for block in self._kept if block.wanted]
+
+    def _holding(self, first: int, last: int) -> list[_Block]:
+        """The blocks that hold rows first…last."""
+        if first < min([self._read, *(block.start for block in self._kept)]):
+            self._rewind()
+        while self._read <= last:
+            values = next(self._coming, None)
+            if values is None:
+                raise InputError(
+                    f"the file ends after {self._read:,} of {self._source.rows:,} rows",
+                    where=self._source.label,
+                )
+            start, stop = self._read, self._read + len(values)
+            self._read = stop
+            if wanted := self._wanted(start, stop):
+                self._kept.append(_Block(start, stop, values, wanted))
+        return [block for block in self._kept if block.start <= last and first < block.stop]
+
+    def _wanted(self, start: int, stop: int) -> int:
+        if self._rows is None:
+            return stop - start
+        first, last = np.searchsorted(self._rows, (start, stop))
+        return int(last - first)
+
+    def close(self) -> None:
+        """Raise InputError if the source changed meanwhile."""
+        self._kept = []
+        self._source.verify()

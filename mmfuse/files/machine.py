@@ -1,0 +1,45 @@
+"""What the machine has to offer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+
+_CGROUPS = "/sys/fs/cgroup"
+_LIMITS = {"": "memory.max", "memory": "memory.limit_in_bytes"}
+"""By controller: version 2 of control groups names none."""
+
+
+def available_memory() -> int:
+    """Bytes of memory that this process may fill with pages of files: the system's, or its
+    control group's where that is less; 0 where neither is told."""
+    found = [*_system(), *_control_group()]
+    return min(found, default=0)
+
+
+def _system() -> Iterator[int]:
+    with suppress(OSError), open("/proc/meminfo", "rb") as lines:
+        for line in lines:
+            if line.startswith(b"MemAvailable:"):
+                yield int(line.split()[1]) * 1024
+
+
+def _control_group() -> Iterator[int]:
+    """The limits of the group and of all above it."""
+    with suppress(OSError), open("/proc/self/cgroup", encoding="utf-8") as groups:
+        for line in groups:
+            _, controllers, path = line.rstrip("\n").split(":", 2)
+            if controllers in _LIMITS:
+                yield from _limits(controllers, path)
+
+
+def _limits(controller: str, path: str) -> Iterator[int]:
+    root = os.path.join(_CGROUPS, controller)
+    folder = os.path.join(root, path.strip("/"))
+    while folder.startswith(root):
+        with suppress(OSError), open(os.path.join(folder, _LIMITS[controller])) as limit:
+            told = limit.read().strip()
+            if told.isdigit():  # version 2 says `max` where there is none
+                yield int(told)
+        folder = os.path.dirname(folder)
