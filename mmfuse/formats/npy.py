@@ -21,7 +21,7 @@ from mmfuse.files.columns import Kind, choose
 from mmfuse.files.formats import Layout, Reading, Table
 from mmfuse.files.ids import ids_of_array
 from mmfuse.files.inputs import InputFile, as_bytes, read_all
-from mmfuse.files.mapped import MappedReader
+from mmfuse.files.mapped import MappedReader, Pages
 from mmfuse.files.npy_header import NpyHeader, header_bytes, read_header
 from mmfuse.files.output import write_all
 
@@ -84,7 +84,8 @@ class NpySource(Source):
         if way != "gather":
             return super().reader(rows, way, scratch)
         shape = (self.rows, len(self.columns))
-        return Taken(MappedReader(self.file, shape, self.header.dtype, self.header.offset), rows)
+        pages = Pages.one(self.header.offset)
+        return Taken(MappedReader(self.file, shape, self.header.dtype, pages), rows)
 
 
 def open(file: InputFile, name: str, how: Reading) -> NpySource:
