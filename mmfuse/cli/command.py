@@ -8,6 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
+from mmfuse.cli.values import PlainValues
 from mmfuse.core.registry import STRATEGIES, Registry
 
 COMMANDS = Registry("cli.commands", "command")
@@ -32,7 +33,7 @@ def as_command(name: str, function: Callable[..., None]) -> Any:
     return typer.main.get_command(app)
 
 
-class SectionedCommand(TyperCommand):
+class SectionedCommand(PlainValues, TyperCommand):
     """A command whose help shows its options in sections."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:

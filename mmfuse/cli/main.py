@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from mmfuse import __version__
 from mmfuse.cli.command import COMMANDS, command_of
 from mmfuse.cli.errors import reporting
+from mmfuse.cli.values import PlainValues
 from mmfuse.core.registry import STRATEGIES
 from mmfuse.errors import UsageError
 
@@ -25,7 +26,7 @@ Every strategy is a command:
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-class Commands(TyperGroup):
+class Commands(PlainValues, TyperGroup):
     """Every strategy, and every module of `mmfuse.cli.commands`."""
 
     def list_commands(self, ctx: Any) -> list[str]:
