@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +23,12 @@ from mmfuse.files.scratch import ScratchRoom
 from mmfuse.job import Job, Settings, prepare, run
 from mmfuse.nonfinite import NanPolicy
 from mmfuse.output import STDOUT, MemorySink, OutputOptions, OutputTarget
-from mmfuse.profile import InputProfile, profile
 from mmfuse.request import PerModality, inputs_of
 from mmfuse.sources import Option, SourceOptions, open_sources
 from mmfuse.summary import Summary
+
+if TYPE_CHECKING:
+    from mmfuse.profile import InputProfile
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,8 @@ def inspect(
     files: as `modalities` of `fuse`; the options as `SourceOptions`.
     Raises UsageError, InputError or AlignmentError.
     """
+    from mmfuse.profile import profile
+
     inputs = inputs_of(files)
     opened = open_sources(inputs, SourceOptions(ids, id_column, column, format, sidecar))
     return [profile(source, item) for source, item in zip(opened.sources, inputs, strict=True)]

@@ -12,7 +12,6 @@ from mmfuse.errors import AlignmentError
 from mmfuse.files.formats import Reading, by_suffix, known_format
 from mmfuse.files.ids import read_ids, sidecar, split_column
 from mmfuse.files.inputs import open_input, reading
-from mmfuse.files.memory import ids_of_values, memory_source
 from mmfuse.request import ALL, Input, PerModality
 
 Option = Mapping[str, Any] | Any | None
@@ -83,6 +82,8 @@ def _format(item: Input, named: PerModality[str]) -> str | None:
 
 def _open(item: Input, how: Reading, format: str | None, opened: Opened) -> Source:
     if not isinstance(item.value, str):
+        from mmfuse.files.memory import memory_source
+
         return memory_source(item.value, item.name, how)
     if item.value == "-":  # is only read once its format is certain
         known_format(item.value, format, "--from")
@@ -95,6 +96,8 @@ def _open(item: Input, how: Reading, format: str | None, opened: Opened) -> Sour
 def _attach_ids(source: Source, item: Input, given: Any, beside: bool, opened: Opened) -> None:
     """Ids from outside the file: those the user names, else a sidecar."""
     if given is not None and not isinstance(given, str | os.PathLike):
+        from mmfuse.files.memory import ids_of_values
+
         source.ids, source.id_source = ids_of_values(given), "given"
     elif given is not None:
         path, column = split_column(os.fspath(given))

@@ -64,12 +64,12 @@ class Registry:
 
     def summary(self, name: str) -> str:
         """The first sentence of its manual, read from the source text of its module."""
-        found = self._definition(name)
+        found = _definition(self.modules[name])
         return first_sentence((found and ast.get_docstring(found)) or "")
 
     def attribute(self, name: str, attribute: str) -> str | None:
         """Text that its class assigns to an attribute, read likewise; None if it assigns none."""
-        found = self._definition(name)
+        found = _definition(self.modules[name])
         for node in found.body if found else ():
             target = node.target if isinstance(node, ast.AnnAssign) else None
             if isinstance(target, ast.Name) and target.id == attribute:
@@ -77,19 +77,21 @@ class Registry:
                 return str(ast.literal_eval(node.value)) if node.value is not None else None
         return None
 
-    def _definition(self, name: str) -> ast.ClassDef | ast.FunctionDef | None:
-        """The first public class or function of a module, which is what the module is for."""
-        spec = importlib.util.find_spec(self.modules[name])
-        assert spec is not None
-        assert spec.origin is not None
-        with open(spec.origin, encoding="utf-8") as source:
-            tree = ast.parse(source.read())
-        public = (
-            node
-            for node in tree.body
-            if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_")
-        )
-        return next(public, None)
+
+@functools.cache
+def _definition(module: str) -> ast.ClassDef | ast.FunctionDef | None:
+    """The first public class or function of a module, which is what the module is for."""
+    spec = importlib.util.find_spec(module)
+    assert spec is not None
+    assert spec.origin is not None
+    with open(spec.origin, encoding="utf-8") as source:
+        tree = ast.parse(source.read())
+    public = (
+        node
+        for node in tree.body
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_")
+    )
+    return next(public, None)
 
 
 def _plugged_in(group: str) -> dict[str, str]:

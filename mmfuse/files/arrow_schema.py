@@ -8,8 +8,8 @@ Specs: Arrow Columnar Format, "Encapsulated message format", with ``Message.fbs`
 ``Schema.fbs``; FlatBuffers, "Internals".
 """
 
-import base64
 import struct
+from binascii import b2a_base64
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
@@ -59,7 +59,8 @@ def schema_value(columns: Sequence[Node], metadata: Mapping[str, str]) -> str:
     little_endian = None
     pairs: list[Node] = list(metadata.items())
     message = _flatbuffer((_V5, _SCHEMA, (little_endian, list(columns), pairs)))
-    return base64.b64encode(struct.pack("<Ii", 0xFFFFFFFF, len(message)) + message).decode()
+    encapsulated = struct.pack("<Ii", 0xFFFFFFFF, len(message)) + message
+    return b2a_base64(encapsulated, newline=False).decode()
 
 
 def _field(name: str, code: bytes, kind: Node, children: list[Node] | None = None) -> Node:

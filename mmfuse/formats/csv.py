@@ -19,10 +19,11 @@ from mmfuse.files.formats import Layout, Reading, Table
 from mmfuse.files.inputs import InputFile
 from mmfuse.files.output import write_stream
 from mmfuse.files.paths import suffix
-from mmfuse.files.sheet import Sheet, open_sheet
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from mmfuse.files.sheet import Sheet
 
 suffixes: Sequence[str] = (".csv", ".tsv")
 layouts: Sequence[Layout] = ("wide",)
@@ -66,6 +67,8 @@ def read_ids(file: InputFile, column: str | None) -> Ids:
 
 
 def _sheet(file: InputFile) -> Sheet:
+    from mmfuse.files.sheet import open_sheet
+
     return open_sheet(file, "\t" if suffix(file.name) == ".tsv" else ",")
 
 
