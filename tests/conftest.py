@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -72,6 +73,7 @@ def call(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
         finally:
             os.dup2(held, 1)
             os.close(held)
+            gc.unfreeze()
         out, err = capfd.readouterr()
         return Result(int(ended.value.code or 0), out, err)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,7 @@ def command_of(name: str) -> Any:
     if name in STRATEGIES.modules:
         from mmfuse.cli.fuse import strategy_function
 
+        gc.freeze()  # see `main`; NumPy is there, and no strategy yet
         return as_command(name, strategy_function(name))
     return as_command(name, getattr(COMMANDS.module(name), name.replace("-", "_")))
 

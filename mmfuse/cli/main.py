@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import difflib
 import gc
 import os
@@ -91,7 +90,7 @@ def _options(
 def main() -> None:
     """Run the command line and exit with the code that `mmfuse.errors` documents."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the engine has threads of its own
-    atexit.register(gc.freeze)  # so that Python does not look for garbage in what ends anyway
+    gc.freeze()  # what is imported stays: Python need not search it for garbage, last at exit
     arguments = sys.argv[1:] or ["--help"]
     with reporting():
         code = app(arguments, prog_name="mmfuse", standalone_mode=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-_DIGITS = 18  # a longer number may be too long for an integer of 64 bits
+_DIGITS = 18  # fewer than any limit on the length of a number
 
 
 class PlainValues:
@@ -24,11 +24,15 @@ class PlainValues:
 
 
 def _take_plain_values(param: Any) -> None:
-    checked, kind = param.process_value, param.type_descriptor.annotation
+    checked = param.process_value
+    kind = getattr(getattr(param, "type_descriptor", None), "annotation", None)
+    if kind is None:  # Typer 0.28 has none, and no pydantic
+        return
 
     def process_value(ctx: Any, value: Any) -> Any:
         taken = _number(value, kind)
-        if not _is_right(taken, kind, param):
+        absent = value is None and (ctx.resilient_parsing or not param.required)
+        if not absent and not _is_right(taken, kind, param):
             return checked(ctx, value)
         return taken if param.callback is None else param.callback(ctx, param, taken)
 
@@ -43,13 +47,12 @@ def _number(value: Any, kind: Any) -> Any:
 
 
 def _is_right(value: Any, kind: Any, param: Any) -> bool:
-    if value is None:
-        return not param.required
+    """Whether a value is of that kind, and within the bounds of the parameter."""
     if kind == list[str]:
         return bool(value) and all(isinstance(item, str) for item in value)
     if type(value) is not kind:
         return False
     if kind in (int, float):
-        above, below = (param.min is None or value >= param.min), param.max
-        return above and (below is None or value <= below)
+        low, high = param.min, param.max
+        return (low is None or value >= low) and (high is None or value <= high)
     return kind in (str, bool)
