@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import pytest
 import typer
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from typer.core import TyperArgument, TyperCommand, TyperOption
 
@@ -62,6 +62,7 @@ OPTIONS = st.one_of(
 )
 
 
+@settings(deadline=None)  # the first value that is wrong imports pydantic
 @given(st.lists(OPTIONS, max_size=5))
 @example([])
 @example(["FILE", "--count=99"])
