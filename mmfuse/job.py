@@ -81,12 +81,14 @@ class Job:
                 dropped=dropped,
                 normalize=[stage.name for stage in chain],
                 weight=modality.weight,
+                way=way,
             )
-            for source, dropped, chain, modality in zip(
+            for source, dropped, chain, modality, way in zip(
                 self.sources,
                 self.alignment.dropped,
                 self.fusion.chains,
                 schema.modalities,
+                self.plan.ways,
                 strict=True,
             )
         ]
@@ -105,6 +107,8 @@ class Job:
             layout=None,
             bytes=len(self.alignment) * len(self.columns) * self.dtype.itemsize,
             memory=self.plan.memory,
+            temporary=self.plan.spilled,
+            read=self.plan.read,
             threads=self.plan.threads,
             dry_run=False,
             version=__version__,

@@ -14,6 +14,7 @@ class InputSummary:
     """One input: as it was found, what of it was used, and what was done to it.
 
     norm: mean and standard deviation of the lengths of a sample of its rows, as stored.
+    way: how it is read; see `core.plan.Way`.
     """
 
     name: str
@@ -26,6 +27,7 @@ class InputSummary:
     dropped: int
     normalize: list[str]
     weight: float
+    way: str
     norm: list[float] | None = None
 
 
@@ -33,7 +35,8 @@ class InputSummary:
 class Summary:
     """One run. `as_dict` is the object that `--json` prints; its schema is versioned.
 
-    memory: bytes of working memory. reads: every file that was read, ids and sidecars too.
+    memory: bytes of working memory. temporary: bytes of temporary files. read: bytes of features
+    that are read, as often as they are. reads: every file that was read, ids and sidecars too.
     """
 
     command: str
@@ -50,6 +53,8 @@ class Summary:
     layout: str | None
     bytes: int
     memory: int
+    temporary: int
+    read: int
     threads: int
     dry_run: bool
     version: str

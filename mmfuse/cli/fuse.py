@@ -63,6 +63,7 @@ def _command(
     nan: shared.Nan = "error",
     dtype: shared.Dtype = "float32",
     dry_run: shared.DryRun = False,
+    verbose: shared.Verbose = False,
     quiet: shared.Quiet = False,
     as_json: shared.AsJson = False,
     summary: shared.SummaryFile = None,
@@ -101,7 +102,10 @@ def _command(
     with closing(Extras(depfile, summary, taken)) as extras:
         told = _run(strategy, files, output, settings)
         extras.write(told)
-    _tell(told, as_json=as_json, quiet=quiet)
+    if as_json:
+        emit(json.dumps(told.as_dict()))
+    elif not quiet:
+        say(summary_table(told, verbose=verbose))
 
 
 def _run(strategy: str, files: list[str], output: str, settings: dict[str, Any]) -> Summary:
@@ -109,10 +113,3 @@ def _run(strategy: str, files: list[str], output: str, settings: dict[str, Any])
 
     with showing() as progress:
         return fuse(strategy, files, output, progress=progress, **settings).summary
-
-
-def _tell(summary: Summary, *, as_json: bool, quiet: bool) -> None:
-    if as_json:
-        emit(json.dumps(summary.as_dict()))
-    elif not quiet:
-        say(summary_table(summary))

@@ -8,15 +8,30 @@ from collections.abc import Container, Sequence
 from mmfuse.files.paths import show
 from mmfuse.summary import InputSummary, Summary
 
+_WAYS = {
+    "gather": "its rows are picked where they are",
+    "sequential": "streamed, for the output has its order",
+    "memory": "decoded into memory, picked there",
+    "partitioned": "decoded into a temporary file in the output's order",
+    "columns": "a few columns at a time",
+}
 
-def summary_table(summary: Summary) -> str:
+
+def summary_table(summary: Summary, *, verbose: bool = False) -> str:
     """A few lines for people; not a stable format."""
     lines = aligned([_input_row(item) for item in summary.inputs], right=(2,))
     lines += [f"note: {show(note)}" for note in summary.notes]
     lines += [_join_line(summary), _output_line(summary)]
-    if summary.dry_run:
+    if verbose:
+        lines += aligned([[show(i.name), i.way, _WAYS[i.way]] for i in summary.inputs], right=())
         lines.append(
-            f"dry run: nothing was written; {_bytes(summary.memory)} of working memory on "
+            f"reads {_bytes(summary.read)}, writes {_bytes(summary.bytes)}"
+            + (f", {_bytes(summary.temporary)} of temporary files" if summary.temporary else "")
+        )
+    if verbose or summary.dry_run:
+        told = "dry run: nothing was written; " if summary.dry_run else ""
+        lines.append(
+            f"{told}{_bytes(summary.memory)} of working memory on "
             f"{summary.threads} thread{'s' if summary.threads > 1 else ''}"
         )
     return "\n".join(lines)

@@ -104,6 +104,9 @@ DryRun = Annotated[
     bool,
     _option(None, "--dry-run", "-n", help="Read headers and ids only; print the plan."),
 ]
+Verbose = Annotated[
+    bool, _option(None, "--verbose", "-v", help="How every input is read, and what it takes.")
+]
 Quiet = Annotated[bool, _option(None, "--quiet", "-q", help="No summary.")]
 AsJson = Annotated[bool, _option(None, "--json", help="One JSON object on stdout.")]
 SummaryFile = Annotated[

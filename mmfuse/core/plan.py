@@ -58,7 +58,8 @@ class Plan:
         partitioned rows lie together; whole blocks.
     columns: columns that are read together, where columns are read.
     threads: blocks in work at a time. workspace: bytes that one thread needs.
-    stored, spilled: bytes decoded into memory, and into temporary files.
+    stored, spilled: bytes decoded into memory, and into temporary files. read: bytes of features
+        that are read of the inputs.
     """
 
     rows: int
@@ -71,6 +72,7 @@ class Plan:
     columns: int = 0
     stored: int = 0
     spilled: int = 0
+    read: int = 0
 
     @property
     def statistic_rows(self) -> int:
@@ -129,7 +131,12 @@ def plan(
         if way == "partitioned"
     )
     bucket = block * max(1, _BUCKET_BYTES // (block * max(laid_out, 1)))
-    return Plan(rows, ways, tile, block, threads, needed, bucket, 0, stored, spilled)
+    times = [passes if way in ("gather", "sequential") else 1 for way in ways]
+    read = sum(
+        n * _bytes(access, rows if way == "gather" else access.rows)
+        for access, way, n in zip(inputs, ways, times, strict=True)
+    )
+    return Plan(rows, ways, tile, block, threads, needed, bucket, 0, stored, spilled, read)
 
 
 def _ways(
@@ -174,7 +181,8 @@ def _by_columns(
     if not threads:
         return None
     ways: tuple[Way, ...] = tuple("columns" for _ in inputs)
-    return Plan(rows, ways, rows, rows, threads, needed, columns=columns)
+    read = sum(_bytes(access, access.rows) for access in inputs)
+    return Plan(rows, ways, rows, rows, threads, needed, columns=columns, read=read)
 
 
 def _bytes(access: Access, rows: int) -> int:

@@ -46,10 +46,7 @@ class Tally:
         """This and what was noticed elsewhere."""
         return Tally(
             [a + b for a, b in zip(self.nonfinite, other.nonfinite, strict=True)],
-            [
-                sorted({*a, *b})[:_EXAMPLES]
-                for a, b in zip(self.nonfinite_rows, other.nonfinite_rows, strict=True)
-            ],
+            [_first(a, b) for a, b in zip(self.nonfinite_rows, other.nonfinite_rows, strict=True)],
             [_add(a, b) for a, b in zip(self.degenerate, other.degenerate, strict=True)],
             [a + b for a, b in zip(self.squares, other.squares, strict=True)],
             self.overflow + other.overflow,
@@ -61,7 +58,7 @@ class Tally:
             finite = np.isfinite(x)
             rows = np.flatnonzero(~finite.all(axis=1))[:_EXAMPLES] + start
             self.nonfinite[m] += int(finite.size - np.count_nonzero(finite))
-            self.nonfinite_rows[m] = (self.nonfinite_rows[m] + rows.tolist())[:_EXAMPLES]
+            self.nonfinite_rows[m] = _first(self.nonfinite_rows[m], rows.tolist())
 
     def measure(self, m: int, x: Block, start: int, n: int) -> None:
         """Add the squares of sampled rows of modality `m`, or of columns of theirs.
@@ -99,6 +96,10 @@ def all_finite(x: Matrix) -> bool:
     # a sum of finite values may overflow, but a sum is never finite where a value is not
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(np.isfinite(x.sum()) or np.isfinite(x).all())
+
+
+def _first(a: Sequence[int], b: Sequence[int]) -> list[int]:
+    return sorted({*a, *b})[:_EXAMPLES]
 
 
 def _add(a: Sequence[int], b: Sequence[int]) -> list[int]:

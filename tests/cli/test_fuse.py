@@ -270,6 +270,17 @@ def test_dry_run_writes_nothing(pair, here, call):
     assert told["memory"] > 0
 
 
+def test_the_plan_says_how_every_input_is_read(pair, here, call):
+    done = call("concat", "a.npy", "b.npy", "-o", "z.parquet", "-nv")
+    assert done.code == 0
+    lines = done.err.splitlines()
+    ways = [line.split()[:2] for line in lines if "picked where they are" in line]
+    assert ways == [["a", "gather"], ["b", "gather"]]
+    assert any(line.startswith("reads ") and ", writes " in line for line in lines)
+    quiet = call("concat", "a.npy", "b.npy", "-o", "z.parquet", "-n")
+    assert "gather" not in quiet.err
+
+
 def test_dry_run_does_not_read_features(npy, call):
     npy("a.npy", [[np.nan]])
     assert call("concat", "a.npy", "-n", "-o", "z.parquet").code == 0
