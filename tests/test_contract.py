@@ -6,6 +6,8 @@ Nothing is named here but the symmetric strategies: a new module is found and te
 import dataclasses
 import inspect
 import pickle
+import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -124,7 +126,7 @@ def test_a_row_does_not_depend_on_the_rows_beside_it(strategy: str, dtype: str) 
 
 @every_normalization
 @both_dtypes
-@pytest.mark.parametrize("dim", [1, 7, 300])
+@pytest.mark.parametrize("dim", [1, 7, 300, 3000])
 def test_a_normalized_row_does_not_depend_on_the_rows_beside_it(
     name: str, dtype: str, dim: int
 ) -> None:
@@ -141,6 +143,42 @@ def test_a_normalized_row_does_not_depend_on_the_rows_beside_it(
     for size in (1, 7, 64):
         parts = [rows(start, min(start + size, 300)) for start in range(0, 300, size)]
         assert np.concatenate(parts).tobytes() == whole.tobytes()
+
+
+def allocated(work: Callable[[], object]) -> int:
+    """The most bytes that `work` holds at a time beside what there is."""
+    work()  # what is made once and kept does not count
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@every_strategy
+@both_dtypes
+def test_a_strategy_needs_little_more_than_its_blocks(strategy: str, dtype: str) -> None:
+    rows, dims = 256, (40, 40)
+    known = Schema(tuple(Modality(f"m{m}", tuple(map(str, range(d)))) for m, d in enumerate(dims)))
+    made = strategy_class(strategy)()
+    learned = made.solve(known)
+    rng = np.random.default_rng(4)
+    batch = Batch([rng.normal(size=(rows, dim)).astype(dtype) for dim in dims], np.ones(len(dims)))
+    out = np.empty((rows, len(made.columns(known))), dtype)
+    held = sum(block.nbytes for block in batch.blocks) + out.nbytes
+    # float64 where a sum has to be exact is two blocks of float32, and their product two outputs
+    assert allocated(lambda: made.fuse(batch, out, learned)) < 2.5 * held
+
+
+@every_normalization
+@both_dtypes
+def test_a_normalization_works_in_place(name: str, dtype: str) -> None:
+    x = np.random.default_rng(5).normal(size=(256, 600)).astype(dtype)
+    found = normalization(name)
+    learned = found.solve(_moments(x)) if found.learns else {}
+    assert allocated(lambda: found.normalize(x, learned)) < 0.25 * x.nbytes
+    assert allocated(lambda: found.degenerate_rows(x)) < 0.25 * x.nbytes
 
 
 def _moments(x: Matrix) -> Any:

@@ -1,7 +1,6 @@
 """`center`."""
 
-import numpy as np
-
+from mmfuse.core.affine import subtract
 from mmfuse.core.batch import Block
 from mmfuse.core.normalization import Normalization
 from mmfuse.core.statistics import Moments
@@ -17,4 +16,4 @@ class Center(Normalization):
         return {"mean": moments.mean}
 
     def normalize(self, x: Block, learned: Learned) -> None:
-        np.subtract(x, learned["mean"], out=x, casting="same_kind")
+        subtract(x, learned["mean"])

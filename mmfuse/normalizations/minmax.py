@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mmfuse.core.affine import standardize
 from mmfuse.core.batch import Block
 from mmfuse.core.normalization import Normalization
 from mmfuse.core.statistics import Moments
@@ -21,7 +22,7 @@ class MinMax(Normalization):
         return {"minimum": moments.minimum, "range": np.where(spread > 0, spread, np.inf)}
 
     def normalize(self, x: Block, learned: Learned) -> None:
-        np.divide(x - learned["minimum"], learned["range"], out=x, casting="same_kind")
+        standardize(x, learned["minimum"], learned["range"])
 
     def degenerate_columns(self, moments: Moments) -> int:
         return int(np.count_nonzero(moments.maximum == moments.minimum))

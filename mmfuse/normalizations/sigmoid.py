@@ -11,6 +11,10 @@ class Sigmoid(Normalization):
     """Turn every logit into a probability of its own: 1 / (1 + exp(−x))."""
 
     def normalize(self, x: Block, learned: Learned) -> None:
-        # 1 / (1 + e⁻ˣ) = (1 + tanh(x / 2)) / 2 cancels below zero; exp of −|x| never overflows
-        small = np.exp(-np.abs(x))
-        np.divide(np.where(x < 0, small, 1), 1 + small, out=x)
+        # where e⁻ˣ is more than a float holds, 1 / ∞ is the 0 that is nearest but for subnormals;
+        # the other form, (1 + tanh(x / 2)) / 2, cancels long before
+        np.negative(x, out=x)
+        with np.errstate(over="ignore"):
+            np.exp(x, out=x)
+        x += 1
+        np.reciprocal(x, out=x)

@@ -9,4 +9,4 @@ class SqrtDim(Normalization):
     """Block scaling: x / √d, so that a wide modality does not outweigh a narrow one."""
 
     def normalize(self, x: Block, learned: Learned) -> None:
-        x /= x.dtype.type(x.shape[1] ** 0.5)
+        x *= x.dtype.type(x.shape[1] ** -0.5)

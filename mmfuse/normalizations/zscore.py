@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mmfuse.core.affine import standardize
 from mmfuse.core.batch import Block
 from mmfuse.core.normalization import Normalization
 from mmfuse.core.statistics import Moments
@@ -20,8 +21,7 @@ class ZScore(Normalization):
         return {"mean": moments.mean, "sd": np.where(moments.sd > 0, moments.sd, np.inf)}
 
     def normalize(self, x: Block, learned: Learned) -> None:
-        # in float64: a large mean is taken off before anything is rounded
-        np.divide(x - learned["mean"], learned["sd"], out=x, casting="same_kind")
+        standardize(x, learned["mean"], learned["sd"])
 
     def degenerate_columns(self, moments: Moments) -> int:
         return int(np.count_nonzero(moments.sd == 0))
