@@ -43,14 +43,18 @@ class Moments:
         return np.where(spread, self.deviation / np.sqrt(np.maximum(self.count, 1)), 0.0)
 
     def update(self, block: NDArray[np.floating[Any]]) -> Moments:
+        if not len(block):
+            return self
         x = block.astype(np.float64)
-        finite = np.isfinite(x)
-        if finite.all():
+        low = block.min(axis=0).astype(np.float64)
+        high = block.max(axis=0).astype(np.float64)
+        # the ends of a column are NaN or infinite where one of its values is
+        if np.isfinite(low).all() and np.isfinite(high).all():
             count = np.full(x.shape[1], float(len(x)))
-            mean = x.mean(axis=0) if len(x) else np.zeros(x.shape[1])
-            low, high = x.min(axis=0, initial=np.inf), x.max(axis=0, initial=-np.inf)
+            mean = x.mean(axis=0)
             x -= mean
         else:
+            finite = np.isfinite(x)
             count = finite.sum(axis=0, dtype=np.float64)
             mean = np.where(finite, x, 0).sum(axis=0) / np.maximum(count, 1)
             low = np.where(finite, x, np.inf).min(axis=0)
