@@ -39,20 +39,13 @@ class Pooling(Strategy):
         return numbered(type(self).__name__.lower(), max(widths))
 
     def fuse(self, batch: Batch, out: Block, learned: Learned) -> None:
-        out[:] = self.neutral
-        for m, block in enumerate(batch.blocks):
-            width = block.shape[1]
-            if batch.present is None:
-                rows: Block = block
-            else:
-                rows = np.where(batch.present[:, m, None], block, self.neutral)
-            self.operation(out[:, :width], rows, out=out[:, :width], casting="same_kind")
-            if width < out.shape[1]:
-                self._pad(out[:, width:], batch, m)
-
-    def _pad(self, out: Block, batch: Batch, m: int) -> None:
-        """What the zeros that pad modality `m` do to the columns beyond its width."""
-        zeros = np.zeros((len(out), 1), out.dtype)
         if batch.present is not None:
-            zeros[~batch.present[:, m]] = self.neutral
-        self.operation(out, zeros, out=out)
+            out[:] = self.neutral
+        for m, block in enumerate(batch.blocks):
+            has = True if batch.present is None else batch.present[:, m, None]
+            width = block.shape[1]
+            for part, values in ((out[:, :width], block), (out[:, width:], 0)):
+                if m == 0:
+                    np.copyto(part, values, where=has)
+                else:
+                    self.operation(part, values, out=part, where=has)
