@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -43,11 +43,24 @@ class Outer(Strategy):
         return distinct([name or "1" for name in names])
 
     def fuse(self, batch: Batch, out: Block, learned: Learned) -> None:
-        product = np.ones((len(batch), 1), out.dtype)
-        for block in batch.blocks:
-            factor = block
-            if self.ones:
-                factor = np.ones((len(block), block.shape[1] + 1), block.dtype)
-                factor[:, 1:] = block
-            product = (product[:, :, None] * factor[:, None, :]).reshape(len(batch), -1)
-        out[:] = product
+        n = len(batch)
+        product = np.ones((n, 1), out.dtype)
+        *factors, last = (self._factor(block, out.dtype) for block in batch.blocks)
+        for factor in factors:
+            product = _outer(product, factor).reshape(n, -1)
+        _outer(product, last, out.reshape(n, product.shape[1], last.shape[1]))
+
+    def _factor(self, block: Block, dtype: np.dtype[Any]) -> Block:
+        """[1; x], or x without the ones."""
+        if not self.ones:
+            return block.astype(dtype, copy=False)
+        factor = np.empty((len(block), block.shape[1] + 1), dtype)
+        factor[:, 0], factor[:, 1:] = 1, block
+        return factor
+
+
+def _outer(a: Block, b: Block, out: Block | None = None) -> Block:
+    """The outer product of every row of `a` with that of `b`, shape `(n, d_a, d_b)`."""
+    # einsum goes from one short row of the product to the next quicker than a ufunc does
+    product: Block = np.einsum("na,nb->nab", a, b, out=out)
+    return product
