@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmfuse.core.batch import Batch, Block
+from mmfuse.core.count_sketch import ARRANGED, arrange, count_sketch
 from mmfuse.core.options import Param
 from mmfuse.core.randomness import integers, signs
 from mmfuse.core.schema import Schema
@@ -36,32 +37,38 @@ class Sketch(Strategy):
         return numbered("sketch", self.n_components)
 
     def solve(self, schema: Schema) -> Learned:
-        """For modality m the hashes `h_m` and the signs `s_m`, each of shape `(d_m,)`."""
+        """For modality m the hashes `h_m` and the signs `s_m`, each of shape `(d_m,)`.
+
+        What else there is follows from them: `arrange` says what.
+        """
         learned: dict[str, NDArray[Any]] = {}
         for m, dim in enumerate(schema.dims):
-            learned[f"h_{m}"] = integers(self.seed, 2 * m, dim, self.n_components)
-            learned[f"s_{m}"] = signs(self.seed, 2 * m + 1, dim)
+            h = integers(self.seed, 2 * m, dim, self.n_components)
+            s = signs(self.seed, 2 * m + 1, dim)
+            arranged = arrange(h, s, self.n_components)
+            learned |= {f"h_{m}": h, f"s_{m}": s}
+            learned |= {f"{name}_{m}": array for name, array in arranged.items()}
         return learned
 
     def fuse(self, batch: Batch, out: Block, learned: Learned) -> None:
-        spectra = (
-            np.fft.rfft(self._count_sketch(block, learned[f"h_{m}"], learned[f"s_{m}"]), axis=1)
-            for m, block in enumerate(batch.blocks)
-        )
-        product = next(spectra)
-        for spectrum in spectra:
-            product *= spectrum  # in place: `a * b` may become `b * a`, by the size of the batch
-        fused = np.fft.irfft(product, n=self.n_components, axis=1)
+        product = self._spectrum(0, batch, out, learned)
+        for m in range(1, len(batch.blocks)):
+            # in place: `a * b` may become `b * a`, by the size of the batch
+            product *= self._spectrum(m, batch, out, learned)
+        # M orthonormal FFTs and the one back divide by √n each, and the one back should by n
+        product *= self.n_components ** ((len(batch.blocks) - 1) / 2)
+        out[:] = np.fft.irfft(product, n=self.n_components, axis=1, norm="ortho")
         if self.signed_sqrt:
-            fused = np.sign(fused) * np.sqrt(np.abs(fused))
-            norm = np.linalg.norm(fused, axis=1, keepdims=True)
-            fused /= np.where(norm > 0, norm, 1)
-        out[:] = fused
+            size = np.abs(out)
+            norm = np.sqrt(size.sum(axis=1, keepdims=True))  # of the roots, whose squares they are
+            np.copysign(np.sqrt(size, out=size), out, out=out)
+            out /= np.where(norm > 0, norm, 1)
 
-    def _count_sketch(self, block: Block, h: NDArray[Any], s: NDArray[Any]) -> Block:
-        order = np.argsort(h, kind="stable")
-        bins, starts = np.unique(h[order], return_index=True)
-        sketch = np.zeros((len(block), self.n_components), block.dtype)
-        signed = block[:, order] * s[order].astype(block.dtype)
-        sketch[:, bins] = np.add.reduceat(signed, starts, axis=1)
-        return sketch
+    def _spectrum(
+        self, m: int, batch: Batch, out: Block, learned: Learned
+    ) -> NDArray[np.complexfloating[Any, Any]]:
+        """FFT Ψ_m(x_m), orthonormal; `out` is used for Ψ_m(x_m)."""
+        arranged = {name: learned[f"{name}_{m}"] for name in ARRANGED}
+        count_sketch(batch.blocks[m], arranged, out)
+        # without a `norm` NumPy takes float32 through float64, at twice the time
+        return np.fft.rfft(out, axis=1, norm="ortho")
