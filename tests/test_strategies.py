@@ -15,6 +15,7 @@ from mmfuse.core.fusion import Fusion
 from mmfuse.core.registry import strategy_class
 from mmfuse.core.schema import Modality, Schema
 from mmfuse.errors import ResourceError, UsageError
+from mmfuse.strategies.random_lowrank import _on_a_grid
 
 Matrix = NDArray[np.float64]
 X1 = np.arange(1.0, 10).reshape(3, 3)
@@ -173,6 +174,19 @@ def test_mean_needs_weights_that_make_a_mean(weights: list[float]) -> None:
         fuse("mean", X1, X2, weights=weights)
 
 
+@pytest.mark.parametrize("name", ["sum", "mean", "max", "min", "product", "outer", "sketch"])
+def test_a_float32_block_beside_a_float64_one_is_computed_in_float64(name: str) -> None:
+    blocks = random(4, 4)
+    mixed = [blocks[0].astype(np.float32), blocks[1]]
+    known = schema([4, 4])
+    made = strategy_class(name)()
+    learned, width = made.solve(known), len(made.columns(known))
+    out, exact = np.empty((6, width)), np.empty((6, width))
+    made.fuse(Batch(mixed, np.ones(2)), out, learned)
+    made.fuse(Batch([block.astype(np.float64) for block in mixed], np.ones(2)), exact, learned)
+    np.testing.assert_allclose(out, exact, rtol=1e-13, atol=1e-13)
+
+
 # outer
 
 
@@ -192,6 +206,16 @@ def test_outer_is_einsum_in_c_order() -> None:
     a, b, c = random(2, 3, 4)
     expected = np.einsum("ni,nj,nk->nijk", a, b, c).reshape(6, -1)
     np.testing.assert_allclose(fuse("outer", a, b, c, ones=False), expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("dims", [(3,), (2, 4), (3, 1, 2)])
+def test_outer_writes_into_columns_of_a_wider_array(dims: tuple[int, ...]) -> None:
+    blocks, known, made = random(*dims), schema(dims), strategy_class("outer")()
+    width = len(made.columns(known))
+    wide = np.full((6, width + 2), np.nan)
+    made.fuse(Batch(blocks, np.ones(len(dims))), wide[:, 1:-1], {})
+    np.testing.assert_array_equal(wide[:, 1:-1], fuse("outer", *blocks))
+    assert np.isnan(wide[:, [0, -1]]).all()
 
 
 def test_outer_s_kernel() -> None:
@@ -316,6 +340,29 @@ def test_random_lowrank_at_any_scale(scale: float) -> None:
     np.testing.assert_allclose(fused, (r[0] + (block * scale) @ r[1:]) / 2, rtol=1e-9)
 
 
+@pytest.mark.parametrize("dim", [1, 2, 3, 1000])
+@pytest.mark.parametrize(
+    ("dtype", "scale"),
+    [
+        *(("float32", scale) for scale in (1e-42, 1.0, 1e30)),
+        *(("float64", scale) for scale in (1e-320, 1.0, 1e300)),
+    ],
+)
+def test_random_lowrank_s_sums_are_exact(dim: int, dtype: str, scale: float) -> None:
+    # exact: the same in any order, so from the last column to the first too
+    block = (random(dim)[0] * scale).astype(dtype)
+    block[1] = 0
+    rounded = _on_a_grid(block)
+    sign = np.resize([1.0, 1, -1], dim)
+    forwards, backwards = np.add.accumulate(rounded * sign, axis=1)[:, -1], rounded[:, ::-1]
+    np.testing.assert_array_equal(
+        np.add.accumulate(backwards * sign[::-1], axis=1)[:, -1], forwards
+    )
+    np.testing.assert_allclose(
+        rounded, block, rtol=0, atol=4 * dim * np.spacing(np.abs(rounded).max())
+    )
+
+
 @pytest.mark.parametrize("strategy", ["sketch", "random-lowrank"])
 def test_seeds(strategy: str) -> None:
     blocks = random(5, 4)
@@ -328,6 +375,7 @@ def test_seeds(strategy: str) -> None:
 @pytest.mark.parametrize("strategy", ["sketch", "random-lowrank"])
 def test_modalities_are_drawn_independently(strategy: str) -> None:
     learned = strategy_class(strategy)().solve(schema([300, 300]))
-    pairs = [(name, name.replace("_0", "_1")) for name in learned if name.endswith("_0")]
-    for one, other in pairs:
+    drawn = [name for name in learned if name in ("h_0", "s_0", "r_0")]
+    assert drawn
+    for one, other in ((name, name.replace("_0", "_1")) for name in drawn):
         assert abs(np.corrcoef(learned[one].ravel(), learned[other].ravel())[0, 1]) < 0.3

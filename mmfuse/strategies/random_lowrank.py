@@ -32,17 +32,22 @@ class RandomLowrank(Strategy):
         return numbered("random_lowrank", self.n_components)
 
     def solve(self, schema: Schema) -> Learned:
-        """For modality m the signs `r_m`, shape `(d_m + 1, D)`."""
+        """For modality m the signs `r_m`, shape `(d_m + 1, D)`; float64, as `fuse` multiplies."""
         return {
-            f"r_{m}": signs(self.seed, m, (dim + 1) * self.n_components).reshape(dim + 1, -1)
+            f"r_{m}": signs(self.seed, m, (dim + 1) * self.n_components)
+            .reshape(dim + 1, -1)
+            .astype(np.float64)
             for m, dim in enumerate(schema.dims)
         }
 
     def fuse(self, batch: Batch, out: Block, learned: Learned) -> None:
         out[:] = 1 / np.sqrt(self.n_components)
+        factor = np.empty(out.shape)
         for m, block in enumerate(batch.blocks):
-            r = learned[f"r_{m}"].astype(np.float64)
-            np.multiply(out, r[0] + _on_a_grid(block) @ r[1:], out=out, casting="same_kind")
+            r = learned[f"r_{m}"]
+            np.matmul(_on_a_grid(block), r[1:], out=factor)
+            factor += r[0]
+            np.multiply(out, factor, out=out, casting="same_kind")
 
 
 def _on_a_grid(block: Block) -> NDArray[np.float64]:
@@ -51,8 +56,11 @@ def _on_a_grid(block: Block) -> NDArray[np.float64]:
     The grid is d to 4 d float64 spacings of the row's largest value. Sums that are exact are the
     same in whatever order a BLAS library takes them: for any cut of the rows, on any machine.
     """
-    reach = np.abs(block).max(axis=1, keepdims=True).astype(np.float64) * block.shape[1]
-    grid = np.ldexp(1.0, np.frexp(reach)[1] - 52)
-    grid = np.maximum(grid, np.finfo(np.float64).smallest_subnormal)
-    rounded: NDArray[np.float64] = np.rint(block / grid) * grid
+    largest = np.maximum(block.max(axis=1, keepdims=True), -block.min(axis=1, keepdims=True))
+    exponent = np.frexp(largest.astype(np.float64) * block.shape[1])[1]
+    # beside 1.5 · 2ᵉ a float64 has room for multiples of 2ᵉ⁻⁵² only: added, it rounds
+    anchor = np.ldexp(1.5, exponent)
+    rounded: NDArray[np.float64] = block.astype(np.float64)
+    rounded += anchor
+    rounded -= anchor
     return rounded
