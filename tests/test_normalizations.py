@@ -123,6 +123,20 @@ def test_a_zero_row_stays_zero_and_is_told(dtype: str) -> None:
 
 
 @DTYPES
+def test_only_rows_of_nothing_but_zeros_are_zero_rows(dtype: str) -> None:
+    x = np.array([[0, 0, 1], [0, 0, 0], [0, np.nan, 0], [-0.0, 0, 0], [2, 0, 0]], dtype)
+    assert normalization("l2").degenerate_rows(x) == 2
+    assert normalization("l2").degenerate_rows(x[[4, 4]]) == 0
+
+
+@DTYPES
+def test_l2_of_many_columns(dtype: str) -> None:
+    x = np.random.default_rng(6).normal(1, 1, (3, 100_001)).astype(dtype)
+    tolerance = TOLERANCE[dtype]
+    np.testing.assert_allclose(apply("l2", x), normalize(x.astype(np.float64)), rtol=tolerance)
+
+
+@DTYPES
 @pytest.mark.parametrize("name", ["zscore", "minmax"])
 @pytest.mark.parametrize("value", [0.0, 0.1, -1e8 / 3, 1e30, 1e-30])
 def test_a_constant_column_becomes_zero_and_is_told(name: str, value: float, dtype: str) -> None:
