@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmfuse.core.ids import Ids, IntegerIds, Rows, TextIds
-from mmfuse.core.match import ABSENT, in_order, index
+from mmfuse.core.match import ABSENT, Index, in_order, index, joined, numbers
 from mmfuse.errors import AlignmentError
 
 By = Literal["auto", "id", "position"]
@@ -108,29 +108,50 @@ def _by_position(sources: Sequence[Identified]) -> Alignment:
 
 
 def _by_id(sources: Sequence[Identified], columns: Sequence[Ids]) -> Alignment:
-    indexes = [index(ids) for ids in columns]
-    for source, found in zip(sources, indexes, strict=True):
-        _refuse_duplicates(source, *found.duplicates())
-    rows = [found.find(columns[0]) for found in indexes[1:]]
-    common = np.ones(len(columns[0]), bool)
-    for found_rows in rows:
-        common &= found_rows != ABSENT
+    first, found = columns[0], index(columns[0])
+    _refuse_duplicates(sources[0], *found.duplicates())
+    common = np.ones(len(first), np.bool_)
+    matches = [numbers(len(first))]
+    for source, ids in zip(sources[1:], columns[1:], strict=True):
+        matches.append(_matches(source, ids, found, len(first)))
+        common &= matches[-1] != ABSENT
+    del found  # what is left to do takes memory of its own
     if not common.any():
         raise AlignmentError(
             "no id is common to all inputs: " + "; ".join(map(_examples, sources)),
             hint="--ids or --id-column names the right ids; mmfuse inspect shows where they are",
         )
-    kept = np.flatnonzero(common)
-    taken = (kept, *(found_rows[kept] for found_rows in rows))
+    whole = bool(common.all())
+    if not whole:
+        for k, rows in enumerate(matches):  # one by one, so that each goes as it is cut
+            matches[k] = rows[common]
     return Alignment(
-        columns[0].take(kept),
+        first if whole else first.take(matches[0]),
         tuple(
             None if len(rows) == source.rows and in_order(rows) else rows
-            for rows, source in zip(taken, sources, strict=True)
+            for rows, source in zip(matches, sources, strict=True)
         ),
         tuple(source.rows for source in sources),
         "id",
     )
+
+
+def _matches(source: Identified, ids: Ids, first: Index, rows: int) -> Rows:
+    """For every one of the first source's `rows` its row in another, or ABSENT.
+
+    Raises AlignmentError if an id of the other is there twice.
+    """
+    own, places = numbers(len(ids)), first.find(ids)
+    met = places != ABSENT
+    alone, places, own = own[~met], places[met], own[met]
+    matches = np.full(rows, ABSENT, own.dtype)
+    matches[places] = own
+    last = matches[places]
+    again = last != own
+    # what the first source does not have may repeat as well
+    one, other = index(ids.take(alone)).duplicates()
+    _refuse_duplicates(source, *joined([(own[again], last[again]), (alone[one], alone[other])]))
+    return matches
 
 
 def _comparable(sources: Sequence[Identified]) -> list[Ids]:

@@ -1,8 +1,8 @@
 """Row ids: exact, compact, and comparable by the million.
 
 An id is text or a 64-bit integer. Text is kept as UTF-8 bytes with offsets (Arrow's layout), so
-that one long id does not widen every row. Ids are matched through 64-bit keys that are sorted;
-a key of a text id is a hash, so equality of the text itself is always checked.
+that one long id does not widen every row. Ids are found through 64-bit keys; a key of a text id
+is a hash, so equality of the text itself is always checked.
 """
 
 from __future__ import annotations
@@ -10,17 +10,25 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmfuse.core.randomness import mix
+from mmfuse.core.words import by_words, every, folded, groups, words
 
-Rows = NDArray[np.int64]
+Rows: TypeAlias = NDArray[np.signedinteger]
+"""Row numbers, in the narrowest of int32 and int64 that holds them."""
 
-_MULTIPLIER = 0x9E3779B97F4A7C15
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 _INT64 = np.iinfo(np.int64)
+_PART = 1 << 16
+
+
+def parts(rows: int) -> Iterator[slice]:
+    """All rows, so many at a time that what is known of them for a moment is small."""
+    return (slice(start, min(start + _PART, rows)) for start in range(0, rows, _PART))
 
 
 class Ids(ABC):
@@ -40,8 +48,8 @@ class Ids(ABC):
         """The ids of `rows`, in that order."""
 
     @abstractmethod
-    def keys(self, seed: int) -> NDArray[np.uint64]:
-        """One 64-bit key a row; equal ids have equal keys, whatever the seed."""
+    def keys(self, part: slice) -> NDArray[np.uint64]:
+        """One 64-bit key for every row of a part; equal ids have equal keys."""
 
     @abstractmethod
     def same(self, rows: Rows, other: Self, other_rows: Rows) -> NDArray[np.bool_]:
@@ -53,11 +61,6 @@ class Ids(ABC):
 
     def __iter__(self) -> Iterator[str]:
         return (self[row] for row in range(len(self)))
-
-    @property
-    def collides(self) -> bool:
-        """Whether two different ids may share a key, so that a match has to be verified."""
-        return True
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,18 +79,14 @@ class IntegerIds(Ids):
     def take(self, rows: Rows | slice) -> IntegerIds:
         return IntegerIds(self.values[rows])
 
-    def keys(self, seed: int) -> NDArray[np.uint64]:
-        return self.values.view(np.uint64)
+    def keys(self, part: slice) -> NDArray[np.uint64]:
+        return self.values[part].view(np.uint64)
 
     def same(self, rows: Rows, other: IntegerIds, other_rows: Rows) -> NDArray[np.bool_]:
         return np.asarray(self.values[rows] == other.values[other_rows])
 
     def as_text(self) -> TextIds:
         return TextIds.of(map(str, self.values.tolist()))
-
-    @property
-    def collides(self) -> bool:
-        return False
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,53 +121,41 @@ class TextIds(Ids):
             start, stop, _ = rows.indices(len(self))
             offsets = self.offsets[start : max(start, stop) + 1]
             return TextIds(self.data[offsets[0] : offsets[-1]], offsets - offsets[0])
-        lengths = self.lengths[rows]
+        starts, lengths = self._spans(rows)
         offsets = np.zeros(len(lengths) + 1, np.int64)
         np.cumsum(lengths, out=offsets[1:])
-        # every byte's place in the source: its own place, moved by its id's displacement
-        shift = np.repeat(self.offsets[:-1][rows] - offsets[:-1], lengths)
-        shift += np.arange(offsets[-1])
-        return TextIds(self.data[shift], offsets)
+        data = np.empty(offsets[-1], np.uint8)
+        for part in parts(len(lengths)):
+            for length, which in groups(lengths[part], 1):
+                taken = every(self.data, length)[starts[part][which]]
+                every(data, length)[offsets[part][which]] = taken
+        return TextIds(data, offsets)
 
-    def _word(self, starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.uint64]:
-        """The (up to) 8 bytes at `starts` as one integer each, zero beyond `lengths`."""
-        padded = self._padded
-        words = np.lib.stride_tricks.as_strided(
-            padded[:8].view(np.uint64), (len(padded) - 7,), (1,), writeable=False
-        )
-        missing = (8 * (8 - np.minimum(lengths, 8))).astype(np.uint64)
-        word: NDArray[np.uint64] = words[starts]
-        return (word << missing) >> missing
-
-    @property
-    def _padded(self) -> NDArray[np.uint8]:
-        padded = self.__dict__.get("_padded_data")
-        if padded is None:
-            padded = np.concatenate([self.data, np.zeros(8, np.uint8)])
-            object.__setattr__(self, "_padded_data", padded)
-        return padded
-
-    def keys(self, seed: int) -> NDArray[np.uint64]:
-        lengths = self.lengths
-        key = mix(lengths.astype(np.uint64) + np.uint64(seed * _MULTIPLIER % 2**64))
-        alive, done = np.arange(len(self)), 0
-        while len(alive := alive[lengths[alive] > done]):
-            word = self._word(self.offsets[alive] + done, lengths[alive] - done)
-            key[alive] = mix(key[alive] ^ word)
-            done += 8
-        return key
+    def keys(self, part: slice) -> NDArray[np.uint64]:
+        starts, lengths = self._spans(part)
+        keys = mix(lengths.view(np.uint64))
+        for count, rows in by_words(lengths):
+            block = words(self.data, starts[rows], lengths[rows], count)
+            block ^= np.arange(1, count + 1, dtype=np.uint64) * _MULTIPLIER
+            keys[rows] += folded(np.add, mix(block))
+        return keys
 
     def same(self, rows: Rows, other: TextIds, other_rows: Rows) -> NDArray[np.bool_]:
-        lengths = self.lengths[rows]
-        equal: NDArray[np.bool_] = lengths == other.lengths[other_rows]
-        alive, done = np.arange(len(rows)), 0
-        while len(alive := alive[equal[alive] & (lengths[alive] > done)]):
-            left = lengths[alive] - done
-            equal[alive] = self._word(self.offsets[rows[alive]] + done, left) == other._word(
-                other.offsets[other_rows[alive]] + done, left
-            )
-            done += 8
+        starts, lengths = self._spans(rows)
+        others, other_lengths = other._spans(other_rows)
+        equal: NDArray[np.bool_] = lengths == other_lengths
+        left = np.flatnonzero(equal)
+        starts, lengths, others = starts[left], lengths[left], others[left]
+        for count, part in by_words(lengths):
+            block = words(self.data, starts[part], lengths[part], count)
+            block ^= words(other.data, others[part], lengths[part], count)
+            equal[left[part]] = folded(np.bitwise_or, block) == 0
         return equal
+
+    def _spans(self, rows: Rows | slice) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Where the ids of `rows` begin, and their lengths, in bytes."""
+        starts = self.offsets[:-1][rows]
+        return starts, self.offsets[1:][rows] - starts
 
     def as_text(self) -> TextIds:
         return self

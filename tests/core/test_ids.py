@@ -58,11 +58,14 @@ def test_take_rows_and_slices(texts: list[str], integers: list[int], data: st.Da
         assert list(taken.take(slice(1, None))) == [listed[row] for row in chosen][1:]
 
 
-@given(TEXTS, INTEGERS, st.integers(0, 3))
+ALL = slice(None)
+
+
+@given(TEXTS, INTEGERS)
 @settings(deadline=None, max_examples=60)
-def test_equal_keys_are_equal_ids(texts: list[str], integers: list[int], seed: int) -> None:
+def test_equal_keys_are_equal_ids(texts: list[str], integers: list[int]) -> None:
     for ids, listed in columns(texts, integers):
-        keys = ids.keys(seed)
+        keys = ids.keys(ALL)
         assert keys.dtype == np.uint64
         for i, j in product(range(len(ids)), repeat=2):
             assert (keys[i] == keys[j]) == (listed[i] == listed[j])
@@ -70,13 +73,7 @@ def test_equal_keys_are_equal_ids(texts: list[str], integers: list[int], seed: i
 
 def test_keys_do_not_depend_on_the_column() -> None:
     ids = TextIds.of(["a", "a long id of many words", "", "b"])
-    np.testing.assert_array_equal(ids.take(slice(1, 3)).keys(5), ids.keys(5)[1:3])
-
-
-def test_another_seed_draws_other_keys_of_text() -> None:
-    ids = TextIds.of(["a", "b", "a long id of many words"])
-    drawn = [ids.keys(seed).tolist() for seed in range(4)]
-    assert len({key for keys in drawn for key in keys}) == 12
+    np.testing.assert_array_equal(ids.take(slice(1, 3)).keys(ALL), ids.keys(slice(1, 3)))
 
 
 @given(TEXTS, TEXTS, INTEGERS, INTEGERS)
@@ -166,7 +163,7 @@ def test_plain_integers_lose_nothing(texts: list[str]) -> None:
     assert list(ids) == texts
 
 
-@pytest.mark.parametrize("length", [7, 8, 9, 16, 17, 30])
+@pytest.mark.parametrize("length", [7, 8, 9, 16, 17, 30, 600])
 def test_every_byte_of_a_long_id_counts(length: int) -> None:
     base = "a" * length
     others = [base[:place] + "b" + base[place + 1 :] for place in range(length)]
@@ -174,7 +171,7 @@ def test_every_byte_of_a_long_id_counts(length: int) -> None:
     expected = [True, *(False for _ in others), True]
     rows = np.arange(len(ids))
     assert ids.same(np.zeros_like(rows), ids, rows).tolist() == expected
-    assert (ids.keys(0) == ids.keys(0)[0]).tolist() == expected
+    assert (ids.keys(ALL) == ids.keys(ALL)[0]).tolist() == expected
 
 
 def test_text_that_is_not_unicode_is_refused() -> None:

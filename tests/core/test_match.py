@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mmfuse.core import match
+from mmfuse.core import ids, match
 from mmfuse.core.ids import Ids, IntegerIds, TextIds
 from mmfuse.core.match import ABSENT, in_order, index
 
@@ -40,7 +40,7 @@ def check(listed: Sequence[Any], sought: Sequence[Any]) -> None:
         assert {row for pair in pairs for row in pair} == (set(places) if pairs else set())
     if not first:
         answer = found.find(column(sought))
-        assert answer.dtype == np.int64
+        assert answer.dtype == np.int32
         assert answer.tolist() == [rows.get(value, [ABSENT])[0] for value in sought]
 
 
@@ -81,47 +81,51 @@ def test_many_of_either_kind() -> None:
     check(texts[:20_000], texts[5_000:])
 
 
-@given(
-    st.lists(TEXT, min_size=2, max_size=12) | st.lists(TEXT, min_size=2, max_size=12, unique=True),
-    st.lists(TEXT, max_size=12),
-)
-@settings(deadline=None, max_examples=50)
-def test_keys_that_always_collide(listed: list[str], sought: list[str]) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TextIds, "keys", lambda ids, seed: np.zeros(len(ids), np.uint64))
-        if len(set(listed)) > 1:
-            assert isinstance(index(TextIds.of(listed)), match._Exact)
-        check(listed, sought)
+WORDS = st.lists(TEXT, max_size=24) | st.lists(TEXT, max_size=24, unique=True)
 
 
-@given(
-    st.lists(TEXT, min_size=2, max_size=12) | st.lists(TEXT, min_size=2, max_size=12, unique=True),
-    st.lists(TEXT, max_size=12),
-)
+@pytest.mark.parametrize("kinds", [1, 2, 5])
+@given(listed=WORDS, sought=WORDS)
 @settings(deadline=None, max_examples=50)
-def test_keys_that_collide_under_some_seeds(listed: list[str], sought: list[str]) -> None:
+def test_keys_that_collide(kinds: int, listed: list[str], sought: list[str]) -> None:
     keys = TextIds.keys
 
-    def weak(ids: TextIds, seed: int) -> np.ndarray[Any, np.dtype[np.uint64]]:
-        return keys(ids, seed) % np.uint64(2) if seed < 3 else keys(ids, seed)
+    def weak(ids: TextIds, part: slice) -> np.ndarray[Any, np.dtype[np.uint64]]:
+        return keys(ids, part) % np.uint64(kinds)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TextIds, "keys", weak)
-        check(listed, sought)
+        patch.setattr(match, "_FEW", 0)
+        check([*listed, "é"], [*sought, "é"])
 
 
-def test_an_absent_id_with_the_key_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    # by length: "a" and "bb" differ, so the index stands, but "c" collides with "a"
-    monkeypatch.setattr(TextIds, "keys", lambda ids, seed: ids.lengths.astype(np.uint64))
-    found = index(TextIds.of(["bb", "a"]))
-    assert isinstance(found, match._Sorted)
-    assert found.find(TextIds.of(["c", "a", "dd", "bb", "eee"])).tolist() == [-1, 1, -1, 0, -1]
+@given(listed=WORDS, sought=WORDS, numbers=st.lists(WIDE, max_size=40))
+@settings(deadline=None, max_examples=100)
+def test_tables_alone_find_every_id(
+    listed: list[str], sought: list[str], numbers: list[int]
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(match, "_FEW", 0)
+        patch.setattr(match, "_TABLE_FACTOR", -(10**6))
+        patch.setattr(ids, "_PART", 5)  # the last part is a short one
+        check([*listed, "é"], [*sought, "é"])
+        check(numbers, [*numbers, 1, 2, 3])
+
+
+def test_many_ids_of_one_key_are_found_by_the_dictionary(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TextIds, "keys", lambda ids, part: ids.lengths[part].view(np.uint64))
+    listed = [f"{number:03d}" for number in range(300)]
+    found = index(TextIds.of(listed))
+    assert isinstance(found, match._Hashed)
+    assert len(found._rest) > match._FEW
+    check(listed, [*listed[::-1], "absent", "300"])
+    check([*listed, "007"], [])
 
 
 def test_the_index_suits_the_ids() -> None:
     assert isinstance(index(column([5, 1005, -18])), match._Table)
-    assert isinstance(index(column([5, 10**9])), match._Sorted)
-    assert isinstance(index(column(["5", "6"])), match._Sorted)
+    assert isinstance(index(column([5, 10**9])), match._Hashed)
+    assert isinstance(index(column(["5", "6"])), match._Hashed)
 
 
 @pytest.mark.parametrize(
