@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from string import ascii_letters
 from typing import Literal, Protocol
 
 import numpy as np
@@ -21,7 +22,7 @@ By = Literal["auto", "id", "position"]
 
 # text that a person would take for the integer it is not: ` 7`, `007`, `+7`, `7.0`
 _LOOKS_INTEGER = re.compile(r"\s*[+-]?\d+(\.0*)?\s*")
-_PLAIN_INTEGER = re.compile(r"0|-?[1-9]\d*")
+_PLAIN_INTEGER = re.compile(r"0|-?[1-9][0-9]*")
 
 
 class Identified(Protocol):
@@ -169,7 +170,7 @@ def _comparable(sources: Sequence[Identified]) -> list[Ids]:
 def _refuse_lookalikes(source: Identified, ids: TextIds) -> None:
     lookalikes = [
         text
-        for text in ids
+        for text in ids.take(_without_letters_around(ids))
         if _LOOKS_INTEGER.fullmatch(text) and not _PLAIN_INTEGER.fullmatch(text)
     ]
     if lookalikes:
@@ -180,6 +181,15 @@ def _refuse_lookalikes(source: Identified, ids: TextIds) -> None:
             where=source.label,
             hint="write the ids of all inputs the same way",
         )
+
+
+def _without_letters_around(ids: TextIds) -> Rows:
+    """The rows whose id neither begins nor ends with an ASCII letter, as most text does."""
+    letter = np.zeros(256, np.bool_)
+    letter[list(ascii_letters.encode())] = True
+    rows = np.flatnonzero(ids.lengths)
+    rows = rows[~letter[ids.data[ids.offsets[rows]]]]
+    return rows[~letter[ids.data[ids.offsets[rows + 1] - 1]]]
 
 
 def _refuse_duplicates(source: Identified, first: Rows, second: Rows) -> None:

@@ -15,20 +15,15 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from mmfuse.core.decimals import parsed, written
 from mmfuse.core.randomness import mix
-from mmfuse.core.words import by_words, every, folded, groups, words
+from mmfuse.core.words import Bytes, Counts, by_words, folded, move, parts, words
 
 Rows: TypeAlias = NDArray[np.signedinteger]
 """Row numbers, in the narrowest of int32 and int64 that holds them."""
 
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 _INT64 = np.iinfo(np.int64)
-_PART = 1 << 16
-
-
-def parts(rows: int) -> Iterator[slice]:
-    """All rows, so many at a time that what is known of them for a moment is small."""
-    return (slice(start, min(start + _PART, rows)) for start in range(0, rows, _PART))
 
 
 class Ids(ABC):
@@ -86,15 +81,20 @@ class IntegerIds(Ids):
         return np.asarray(self.values[rows] == other.values[other_rows])
 
     def as_text(self) -> TextIds:
-        return TextIds.of(map(str, self.values.tolist()))
+        lengths = np.empty(len(self), np.int64)
+        texts = [np.empty(0, np.uint8)]
+        for part in parts(len(self)):
+            data, starts, lengths[part] = written(self.values[part])
+            texts.append(TextIds.packed(data, starts, lengths[part]).data)
+        return TextIds(np.concatenate(texts), np.concatenate([[0], np.cumsum(lengths)]))
 
 
 @dataclass(frozen=True, eq=False)
 class TextIds(Ids):
     """Ids that are text: row `i` is `data[offsets[i]:offsets[i + 1]]` in UTF-8."""
 
-    data: NDArray[np.uint8]
-    offsets: NDArray[np.int64]
+    data: Bytes
+    offsets: Counts
     kind = "text"
 
     @classmethod
@@ -104,6 +104,15 @@ class TextIds(Ids):
         offsets = np.zeros(len(encoded) + 1, np.int64)
         np.cumsum([len(text) for text in encoded], out=offsets[1:])
         return cls(np.frombuffer(b"".join(encoded), np.uint8), offsets)
+
+    @classmethod
+    def packed(cls, data: Bytes, starts: Counts, lengths: Counts) -> TextIds:
+        """From texts that stand anywhere in `data`, in UTF-8."""
+        offsets = np.zeros(len(lengths) + 1, np.int64)
+        np.cumsum(lengths, out=offsets[1:])
+        own = np.empty(offsets[-1], np.uint8)
+        move(data, starts, lengths, own, offsets[:-1])
+        return cls(own, offsets)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -116,23 +125,20 @@ class TextIds(Ids):
         """Bytes of every id, shape `(n,)`."""
         return np.diff(self.offsets)
 
+    def spans(self, rows: Rows | slice) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Where the ids of `rows` begin, and their lengths, in bytes."""
+        starts = self.offsets[:-1][rows]
+        return starts, self.offsets[1:][rows] - starts
+
     def take(self, rows: Rows | slice) -> TextIds:
         if isinstance(rows, slice) and (rows.step or 1) == 1:
             start, stop, _ = rows.indices(len(self))
             offsets = self.offsets[start : max(start, stop) + 1]
             return TextIds(self.data[offsets[0] : offsets[-1]], offsets - offsets[0])
-        starts, lengths = self._spans(rows)
-        offsets = np.zeros(len(lengths) + 1, np.int64)
-        np.cumsum(lengths, out=offsets[1:])
-        data = np.empty(offsets[-1], np.uint8)
-        for part in parts(len(lengths)):
-            for length, which in groups(lengths[part], 1):
-                taken = every(self.data, length)[starts[part][which]]
-                every(data, length)[offsets[part][which]] = taken
-        return TextIds(data, offsets)
+        return TextIds.packed(self.data, *self.spans(rows))
 
     def keys(self, part: slice) -> NDArray[np.uint64]:
-        starts, lengths = self._spans(part)
+        starts, lengths = self.spans(part)
         keys = mix(lengths.view(np.uint64))
         for count, rows in by_words(lengths):
             block = words(self.data, starts[rows], lengths[rows], count)
@@ -141,8 +147,8 @@ class TextIds(Ids):
         return keys
 
     def same(self, rows: Rows, other: TextIds, other_rows: Rows) -> NDArray[np.bool_]:
-        starts, lengths = self._spans(rows)
-        others, other_lengths = other._spans(other_rows)
+        starts, lengths = self.spans(rows)
+        others, other_lengths = other.spans(other_rows)
         equal: NDArray[np.bool_] = lengths == other_lengths
         left = np.flatnonzero(equal)
         starts, lengths, others = starts[left], lengths[left], others[left]
@@ -151,11 +157,6 @@ class TextIds(Ids):
             block ^= words(other.data, others[part], lengths[part], count)
             equal[left[part]] = folded(np.bitwise_or, block) == 0
         return equal
-
-    def _spans(self, rows: Rows | slice) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Where the ids of `rows` begin, and their lengths, in bytes."""
-        starts = self.offsets[:-1][rows]
-        return starts, self.offsets[1:][rows] - starts
 
     def as_text(self) -> TextIds:
         return self
@@ -174,37 +175,10 @@ def plain_integers(ids: TextIds) -> Ids:
     `1`, `-5` and `0` are plain; `001`, `+1`, `1e5` and ` 1` are not, and one such id keeps the
     whole column text. Nothing is lost either way: a plain integer's text is its decimal form.
     """
-    lengths = ids.lengths
-    if not len(ids) or lengths.max() > 20 or not _looks_plain(ids, lengths):
-        return ids
-    if lengths.max() <= 18:
-        return IntegerIds(_parse(ids, lengths))
-    exact = [int(text) for text in ids]  # 19 digits may be more than 64 bits hold
-    if min(exact) < _INT64.min or max(exact) > _INT64.max:
-        return ids
-    return IntegerIds(np.array(exact, np.int64))
-
-
-def _looks_plain(ids: TextIds, lengths: NDArray[np.int64]) -> bool:
-    """Digits only after an optional minus, no leading zero, no `-0`."""
-    if not lengths.min():
-        return False
-    starts = ids.offsets[:-1]
-    negative = ids.data[starts] == ord("-")
-    if (lengths <= negative).any():
-        return False
-    digit = (ids.data >= ord("0")) & (ids.data <= ord("9"))
-    digit[starts[negative]] = True
-    leading_zero = ids.data[starts + negative] == ord("0")
-    return bool(digit.all() and not (leading_zero & (lengths > 1)).any())
-
-
-def _parse(ids: TextIds, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Decimal text of at most 18 digits to integers, one digit place at a time."""
-    starts = ids.offsets[:-1]
-    negative = ids.data[starts] == ord("-")
-    values = np.zeros(len(ids), np.int64)
-    for place in range(int(lengths.max())):
-        alive = np.flatnonzero((lengths > place) & ((place > 0) | ~negative))
-        values[alive] = values[alive] * 10 + (ids.data[starts[alive] + place] - np.uint8(48))
-    return np.where(negative, -values, values)
+    values = np.empty(len(ids), np.int64)
+    for part in parts(len(ids)):
+        found = parsed(ids.data, *ids.spans(part))
+        if found is None:
+            return ids
+        values[part] = found
+    return IntegerIds(values) if len(ids) else ids

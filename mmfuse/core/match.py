@@ -12,8 +12,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfuse.core.ids import Ids, IntegerIds, Rows, parts
+from mmfuse.core.ids import Ids, IntegerIds, Rows
 from mmfuse.core.randomness import mix
+from mmfuse.core.words import parts
 
 ABSENT = -1
 _TABLE_FACTOR = 8  # a table of 8 slots a row still costs less than hashing

@@ -15,11 +15,17 @@ Words = NDArray[np.uint64]
 Bytes = NDArray[np.uint8]
 Counts = NDArray[np.int64]
 
+_PART = 1 << 16
 _BLOCK_BYTES = 1 << 20
 _NARROW = 64  # columns of a block that are folded one by one
 
 # by how many bytes of its last word belong to a text: those stand at the word's low end
 _MASKS = np.array([256**size - 1 for size in range(9)], np.uint64)
+
+
+def parts(rows: int) -> Iterator[slice]:
+    """All rows, so many at a time that what is known of them for a moment is small."""
+    return (slice(start, min(start + _PART, rows)) for start in range(0, rows, _PART))
 
 
 def groups(counts: Counts, item_bytes: int) -> Iterator[tuple[int, NDArray[np.intp] | slice]]:
@@ -54,6 +60,13 @@ def by_words(lengths: Counts) -> Iterator[tuple[int, NDArray[np.intp] | slice]]:
 def every(data: Bytes, size: int) -> NDArray[np.void]:
     """The `size` bytes from every byte of `data` on, as one value: one index moves a whole text."""
     return as_strided(data[:size].view(f"V{size}"), (len(data) - size + 1,), (1,))
+
+
+def move(data: Bytes, starts: Counts, lengths: Counts, out: Bytes, places: Counts) -> None:
+    """Copy the texts at `starts` of `data` to `places` of `out`."""
+    for part in parts(len(starts)):
+        for length, which in groups(lengths[part], 1):
+            every(out, length)[places[part][which]] = every(data, length)[starts[part][which]]
 
 
 def words(data: Bytes, starts: Counts, lengths: Counts, count: int) -> Words:

@@ -57,16 +57,17 @@ def split_column(spec: str) -> tuple[str, str | None]:
 
 def _from_lines(file: InputFile) -> Ids:
     with open(file.path, "rb") as stream:
-        data = stream.read().removeprefix(BOM_UTF8).replace(b"\r\n", b"\n")
-    data.decode()  # whoever reads an id later may rely on UTF-8
+        data = stream.read().removeprefix(BOM_UTF8)
+    if b"\r\n" in data:
+        data = data.replace(b"\r\n", b"\n")
+    if not data.isascii():
+        data.decode()  # whoever reads an id later may rely on UTF-8
     if b"\0" in data:
         raise InputError("NUL bytes; this is not UTF-8 text")
     body = np.frombuffer(data if data.endswith(b"\n") else data + b"\n", np.uint8)
     ends = np.flatnonzero(body == ord("\n"))
-    # without its newlines, line i is moved back by i
-    offsets = np.concatenate([[0], ends - np.arange(len(ends))])
-    ids = TextIds(body[body != ord("\n")], offsets.astype(np.int64))
-    return ids_of_text(ids, "the file")
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    return ids_of_text(TextIds.packed(body, starts, ends - starts), "the file")
 
 
 def ids_of_array(array: NDArray[Any]) -> Ids:
@@ -75,13 +76,25 @@ def ids_of_array(array: NDArray[Any]) -> Ids:
         raise AlignmentError(f"ids of shape {array.shape}; one a row is needed")
     if array.dtype.kind in "iu":
         return integer_ids(array)
-    if array.dtype.kind in "UT":
-        return checked_text(TextIds.of(array.tolist()), "the array")
-    if array.dtype.kind == "S":
-        return checked_text(TextIds.of(text.decode() for text in array.tolist()), "the array")
+    if array.dtype.kind in "UST":
+        return checked_text(_of_texts(array), "the array")
     if array.dtype.kind == "O":
         return _of_objects(array.tolist())
     raise AlignmentError(f"ids are {array.dtype}; ids are text or integers")
+
+
+def _of_texts(array: NDArray[Any]) -> TextIds:
+    """Text of a fixed width; NumPy takes NULs at its end for the rest of the width."""
+    kind, width = array.dtype.kind, array.dtype.itemsize // (4 if array.dtype.kind == "U" else 1)
+    if kind != "T" and width:
+        array = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
+        codes = array.view(np.uint32 if kind == "U" else np.uint8)
+        if not len(codes) or codes.max() < 128:
+            starts = np.arange(0, len(array) * width, width)
+            lengths = np.strings.str_len(array).astype(np.int64)
+            return TextIds.packed(codes.astype(np.uint8, copy=False), starts, lengths)
+    listed = array.tolist()
+    return TextIds.of(listed if kind != "S" else (text.decode() for text in listed))
 
 
 def _from_json(file: InputFile) -> Ids:

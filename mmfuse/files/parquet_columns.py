@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from mmfuse.core.words import every, move
 from mmfuse.files import arrow_schema, thrift
 
 Encoder: TypeAlias = Callable[[int, int], NDArray[np.uint8]]
@@ -112,14 +113,12 @@ def texts(name: str, data: NDArray[np.uint8], cuts: NDArray[np.int64]) -> tuple[
 
     def encode(first: int, stop: int) -> NDArray[np.uint8]:
         """Put before each text its length, of 4 bytes."""
+        starts = cuts[first:stop]
         lengths = np.diff(cuts[first : stop + 1])
-        heads = cuts[first:stop] - cuts[first] + 4 * np.arange(stop - first)
+        places = starts - cuts[first] + 4 * np.arange(stop - first)
         encoded = np.empty(size(first, stop), np.uint8)
-        is_text = np.ones(len(encoded), np.bool_)
-        for byte in range(4):
-            encoded[heads + byte] = lengths >> 8 * byte & 0xFF
-            is_text[heads + byte] = False
-        encoded[is_text] = data[cuts[first] : cuts[stop]]
+        every(encoded, 4)[places] = lengths.astype("<u4").view("V4")
+        move(data, starts, lengths, encoded, places + 4)
         return encoded
 
     return Column(name, thrift.TEXT, arrow_schema.utf8(name), size), encode

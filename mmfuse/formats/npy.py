@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mmfuse.core.ids import Ids, Rows
 from mmfuse.core.plan import Storage, Way
 from mmfuse.core.source import Matrix, Scratch, Source, Taken
+from mmfuse.core.words import move
 from mmfuse.errors import InputError, OutputError
 from mmfuse.files.checks import check_features
 from mmfuse.files.columns import Kind, choose
@@ -196,15 +197,15 @@ def sink(fd: int, table: Table) -> NpySink:
 def companions(table: Table) -> Mapping[str, bytes]:
     """The ids, one a line, in `STEM.ids.txt`."""
     text = table.ids.as_text()
-    if np.isin(text.data, list(b"\n\r\0")).any():
+    if any((text.data == byte).any() for byte in b"\n\r\0"):
         raise OutputError(
             "an id holds a line break or NUL, and an npy file's ids are one a line of text",
             hint="write parquet instead",
         )
     # line i is moved on by the i line breaks before it
     lines = np.full(len(text.data) + len(text), ord("\n"), np.uint8)
-    rows = np.repeat(np.arange(len(text)), text.lengths)
-    lines[np.arange(len(text.data)) + rows] = text.data
+    starts, lengths = text.spans(slice(None))
+    move(text.data, starts, lengths, lines, starts + np.arange(len(text)))
     content = lines.tobytes()
     if content.startswith(BOM_UTF8):  # of the first id, not of the file
         content = BOM_UTF8 + content

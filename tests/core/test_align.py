@@ -1,6 +1,7 @@
 """Alignment against a dictionary of every source, and every reason to refuse."""
 
 import random
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -205,6 +206,35 @@ def test_text_that_looks_like_integers_beside_integers(lookalikes: list[str], pl
     assert error.message.startswith("2 text ids look like integers")
     assert all(repr(text) in error.message for text in lookalikes)
     assert error.where == "texts"
+
+
+@given(
+    st.lists(st.text("01+-. \u0663ax", min_size=1, max_size=4), min_size=1, max_size=8, unique=True)
+)
+@settings(deadline=None, max_examples=150)
+def test_only_lookalikes_are_refused(texts: list[str]) -> None:
+    looks = [
+        text
+        for text in texts
+        if re.fullmatch(r"\s*[+-]?\d+(\.0*)?\s*", text)
+        and not re.fullmatch("0|-?[1-9][0-9]*", text)
+    ]
+    sources = [table("numbers", [777]), table("texts", [*texts, "777"])]
+    if looks:
+        assert refused(sources).message.startswith(f"{len(looks)} text id")
+    else:
+        assert list(align(sources).ids) == ["777"]
+
+
+@pytest.mark.parametrize("repeated", [["z", "z"], ["b", "b"], ["b", "z", "b", "z"]])
+def test_what_repeats_is_refused_whether_the_first_has_it_or_not(repeated: list[str]) -> None:
+    error = refused([table("a", ["b", "c"]), table("mine", ["c", *repeated])])
+    second = repeated.index(repeated[0], 1) + 2
+    count = len(repeated) // 2
+    assert error.message == (
+        f"{count} row{'s repeat' if count > 1 else ' repeats'} an id; "
+        f"the first is {repeated[0]!r} in rows 2 and {second}"
+    )
 
 
 def test_text_beside_text_may_look_like_anything() -> None:

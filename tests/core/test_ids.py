@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmfuse.core import words
 from mmfuse.core.ids import Ids, IntegerIds, TextIds, plain_integers
 
 LOW, HIGH = -(2**63), 2**63 - 1
@@ -177,3 +178,30 @@ def test_every_byte_of_a_long_id_counts(length: int) -> None:
 def test_text_that_is_not_unicode_is_refused() -> None:
     with pytest.raises(UnicodeEncodeError):
         TextIds.of(["\ud800"])
+
+
+@pytest.mark.parametrize("digits", range(1, 20))
+@pytest.mark.parametrize("sign", [1, -1])
+def test_integers_of_every_length_to_text_and_back(digits: int, sign: int) -> None:
+    ends = [sign * int("9" * digits), sign * 10 ** (digits - 1)]
+    listed = [value for value in ends if LOW <= value <= HIGH]
+    ids = integer_ids([*listed, 0, 5])
+    text = ids.as_text()
+    assert list(text) == [*map(str, listed), "0", "5"]
+    back = plain_integers(text)
+    assert isinstance(back, IntegerIds)
+    assert back.values.tolist() == ids.values.tolist()
+
+
+@given(TEXTS, INTEGERS)
+@settings(deadline=None, max_examples=60)
+def test_columns_of_many_parts(texts: list[str], integers: list[int]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(words, "_PART", 2)
+        patch.setattr(words, "_BLOCK_BYTES", 16)
+        for ids, listed in columns(texts, integers):
+            assert list(ids.take(np.arange(len(ids))[::-1])) == listed[::-1]
+            assert list(ids.as_text()) == listed
+        numbers = plain_integers(TextIds.of(map(str, [7, *integers])))
+        assert isinstance(numbers, IntegerIds)
+        assert numbers.values.tolist() == [7, *integers]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mmfuse.core import ids, match
+from mmfuse.core import match, words
 from mmfuse.core.ids import Ids, IntegerIds, TextIds
 from mmfuse.core.match import ABSENT, in_order, index
 
@@ -107,7 +107,7 @@ def test_tables_alone_find_every_id(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(match, "_FEW", 0)
         patch.setattr(match, "_TABLE_FACTOR", -(10**6))
-        patch.setattr(ids, "_PART", 5)  # the last part is a short one
+        patch.setattr(words, "_PART", 5)  # the last part is a short one
         check([*listed, "é"], [*sought, "é"])
         check(numbers, [*numbers, 1, 2, 3])
 
