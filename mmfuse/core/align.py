@@ -66,7 +66,7 @@ class Alignment:
 
     def keep(self, mask: NDArray[np.bool_]) -> Alignment:
         """Only the output rows where `mask` holds, in the same order."""
-        kept = np.flatnonzero(mask)
+        kept = numbers(len(self))[mask]
         rows = tuple(kept if rows is None else rows[kept] for rows in self.rows)
         return replace(self, ids=self.ids.take(kept), rows=rows)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +13,6 @@ _MOST_DIGITS = 19  # of an int64; a uint64 holds any 19
 _CELL = 24  # bytes of a text while it is written: sign, 19 digits, in whole groups of four
 
 _POWERS = 10 ** np.arange(_MOST_DIGITS + 1, dtype=np.uint64)
-_FOURS = np.array([f"{number:04d}" for number in range(10_000)], "S4").view(np.uint32)
 
 _ZEROS = np.uint64(0x3030303030303030)
 _TO_HIGH_BIT = np.uint64(0x7676767676767676)  # lifts a byte above 9 to 128 or more
@@ -56,16 +57,24 @@ def _eight_digits(block: Words) -> Words:
     return (block * np.uint64(10_000) + (block >> np.uint64(32))) & np.uint64(0xFFFFFFFF)
 
 
+@cache
+def _four_digits() -> NDArray[np.uint32]:
+    """The text of every number of four digits, zeros in front, as one value each."""
+    digits = np.arange(10_000)[:, None] // (1000, 100, 10, 1) % 10
+    return (digits + ord("0")).astype(np.uint8).view(np.uint32)[:, 0]
+
+
 def written(values: NDArray[np.int64]) -> tuple[Bytes, Counts, Counts]:
     """Decimal text of integers, as bytes, and where each text begins in them, and its length."""
     negative = values < 0
     left = values.view(np.uint64)
     left = np.where(negative, 0 - left, left)
     lengths = np.maximum(np.searchsorted(_POWERS, left, side="right"), 1)
-    cells = np.full((len(values), _CELL // 4), _FOURS[0])
+    fours = _four_digits()
+    cells = np.full((len(values), _CELL // 4), fours[0])
     for column in cells.T[::-1]:
         rest = left // np.uint64(10_000)
-        column[:] = _FOURS[(left - rest * np.uint64(10_000)).view(np.int64)]
+        column[:] = fours[(left - rest * np.uint64(10_000)).view(np.int64)]
         if not (left := rest).any():
             break
     data = cells.view(np.uint8).reshape(-1)

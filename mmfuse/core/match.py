@@ -57,7 +57,7 @@ class _Table:
             self._table[ids.values[part] - low] = self._rows[part]
 
     def duplicates(self) -> tuple[Rows, Rows]:
-        pairs = [_no_pairs(self._rows)]
+        pairs = [_no_pairs(self._rows.dtype)]
         for part in parts(len(self._ids)):
             last, rows = self._table[self._ids.values[part] - self._low], self._rows[part]
             repeated = last != rows
@@ -92,7 +92,7 @@ class _Hashed:
         for part in parts(len(ids)):
             keys[part] = ids.keys(part)
         rows = numbers(len(ids))
-        self._pairs = [_no_pairs(rows)]
+        self._pairs = [_no_pairs(rows.dtype)]
         while len(rows) > _FEW and len(self._tables) < _LEVELS:
             rows = self._add_table(keys, rows)
         self._rest: dict[str, int] = {}
@@ -148,8 +148,8 @@ def _slots(keys: NDArray[np.uint64], level: int, size: int) -> NDArray[np.int64]
     return (hashed & np.uint64(size - 1)).view(np.int64)
 
 
-def _no_pairs(rows: Rows) -> tuple[Rows, Rows]:
-    return rows[:0], rows[:0]
+def _no_pairs(dtype: np.dtype[np.signedinteger]) -> tuple[Rows, Rows]:
+    return np.empty(0, dtype), np.empty(0, dtype)
 
 
 def joined(pairs: list[tuple[Rows, Rows]]) -> tuple[Rows, Rows]:

@@ -2,6 +2,7 @@
 
 import random
 import re
+import tracemalloc
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,6 +125,7 @@ def test_keep() -> None:
     assert list(kept.ids) == ["1", "3"]
     assert taken(kept, sources) == [[0, 2], [1, 0]]
     assert kept.dropped == (1, 1)
+    assert {rows.dtype for rows in kept.rows if rows is not None} == {np.dtype(np.int32)}
 
 
 @pytest.mark.parametrize("by", ["auto", "position"])
@@ -260,3 +262,20 @@ def test_no_id_in_common() -> None:
 def test_an_empty_source_has_no_id_in_common() -> None:
     assert "no id is common" in refused([table("a", []), table("b", [])]).message
     assert "no id is common" in refused([table("a", ["x"]), table("b", [])]).message
+
+
+def test_an_alignment_of_many_rows_is_small() -> None:
+    rng, n = np.random.default_rng(0), 400_000
+    ids = rng.integers(-(2**62), 2**62, n)
+    sources = [Table(label, n, IntegerIds(rng.permutation(ids))) for label in "abc"]
+    sources.append(table("d", ids[:-1].tolist()))
+    tracemalloc.start()
+    try:
+        alignment = align(sources)
+        kept, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(alignment) == n - 1
+    # an int64 id, and an int32 a source; at most as much again to find them
+    assert kept < 25 * n
+    assert peak < 60 * n
