@@ -3,7 +3,7 @@
 Specs: Apache Parquet format, ``parquet.thrift`` and ``LogicalTypes.md``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -89,28 +89,23 @@ class Metadata(NamedTuple):
     chunks: NDArray[np.int64]
     """(row groups, leaves of the schema, fields of a Chunk); all 0 where it cannot be read."""
 
+    columns: Mapping[str, "Position | None"]
+    """Where in the schema a column begins, by its name; None for a name that two have."""
+
     def find(self, name: str) -> Leaf | None:
         """The column of a name; None if it is not one, or not of numbers or lists of them."""
-        found = None
-        at, index = 1, 0
-        while at < len(self.schema):
-            stop, leaves = self._extent(at)
-            if self.schema[at].name == name:
-                if found is not None:
-                    return None
-                found = at, stop, index
-            at, index = stop, index + leaves
-        return None if found is None else _leaf(self.schema[found[0] : found[1]], found[2])
+        found = self.columns.get(name)
+        if found is None:
+            return None
+        return _leaf(self.schema[found.start : found.stop], found.number)
 
-    def _extent(self, at: int) -> tuple[int, int]:
-        """Where the node that begins at a place of the schema ends, and how many leaves it has."""
-        open_nodes, leaves = 1, 0
-        while open_nodes:
-            children = self.schema[at].children
-            open_nodes += children - 1
-            leaves += not children
-            at += 1
-        return at, leaves
+
+class Position(NamedTuple):
+    """A column's nodes in the schema, and how many leaves come before them."""
+
+    start: int
+    stop: int
+    number: int
 
 
 def _leaf(nodes: Sequence[Element], number: int) -> Leaf | None:
@@ -187,14 +182,29 @@ def parse_footer(data: bytes) -> Metadata:
         raise MalformedError("not the footer of a plain file")
     schema, groups = found[2], found[4]
     rows = [count for count, _ in groups]
-    # every node but the root is one node's child, and none of them lacks a child
-    open_nodes = 1
-    for node in schema:
-        if not open_nodes:
-            raise MalformedError("the schema is no tree")
-        open_nodes += node.children - 1
-    leaves = sum(not node.children for node in schema)
-    if open_nodes or sum(rows) != found[3] or any(len(chunks) != leaves for _, chunks in groups):
+    columns, leaves = _columns(schema)
+    if sum(rows) != found[3] or any(len(chunks) != leaves for _, chunks in groups):
         raise MalformedError("the footer contradicts itself")
     chunks = np.array([chunks for _, chunks in groups], np.int64)
-    return Metadata(rows, schema, chunks.reshape(len(rows), leaves, len(Chunk._fields)))
+    return Metadata(rows, schema, chunks.reshape(len(rows), leaves, len(Chunk._fields)), columns)
+
+
+def _columns(schema: Sequence[Element]) -> tuple[dict[str, Position | None], int]:
+    """The columns, which are the root's children, and the number of leaves."""
+    columns: dict[str, Position | None] = {}
+    at, leaves = 1, 0
+    for _ in range(schema[0].children if schema else 0):
+        start, number = at, leaves
+        open_nodes = 1
+        while open_nodes and at < len(schema):
+            children = schema[at].children
+            open_nodes += children - 1
+            leaves += not children
+            at += 1
+        if open_nodes:
+            raise MalformedError("the schema ends too early")
+        name = schema[start].name
+        columns[name] = None if name in columns else Position(start, at, number)
+    if at != len(schema):
+        raise MalformedError("the schema goes on after its last column")
+    return columns, leaves

@@ -45,17 +45,21 @@ class Reader:
 
     def varint(self) -> int:
         """A natural number below 2^64."""
-        value = self.byte()
-        if value < 0x80:
-            return value
-        value &= 0x7F
-        for shift in range(7, 70, 7):
-            byte = self.byte()
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                break
-        if byte >= 0x80 or value >> 64:
-            raise MalformedError("a number is longer than 64 bits")
+        data, at = self.data, self.at
+        try:
+            value = data[at]
+            if value > 0x7F:
+                value &= 0x7F
+                for shift in range(7, 70, 7):
+                    at += 1
+                    value |= (data[at] & 0x7F) << shift
+                    if data[at] <= 0x7F:
+                        break
+                if data[at] > 0x7F or value >> 64:
+                    raise MalformedError("a number is longer than 64 bits")
+        except IndexError:
+            raise MalformedError("the bytes end too early") from None
+        self.at = at + 1
         return value
 
     def signed(self) -> int:
@@ -131,10 +135,10 @@ def integer(reader: Reader, kind: int) -> int:
         raise MalformedError(f"a number is of kind {kind}")
     if bits == 8:
         return int.from_bytes(reader.take(1), signed=True)
-    value = reader.signed()
-    if not -(1 << bits - 1) <= value < 1 << bits - 1:
-        raise MalformedError(f"{value} does not fit in {bits} bits")
-    return value
+    value = reader.varint()
+    if value >> bits:
+        raise MalformedError(f"a number does not fit in {bits} bits")
+    return (value >> 1) ^ -(value & 1)
 
 
 def flag(reader: Reader, kind: int) -> bool:
