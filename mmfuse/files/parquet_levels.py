@@ -80,18 +80,14 @@ def all_as_long(levels: bytes, count: int, width: int, place: int = 0) -> bool:
 def _run(reader: Reader, most: int, bits: int) -> tuple[int, int, bytes | None]:
     """Read a run: how many levels it has, and the level of all or the packed bytes of them.
 
-    The last group of packed levels may be filled up; the filling is not counted.
+    Packed levels may be filled up, by some writers to more than a group; that is not counted.
     """
     head = reader.varint()
-    if head & 1:
-        groups = head >> 1
-        length = min(8 * groups, most)
-        if not groups or 8 * groups - length > 7:
-            raise MalformedError(f"{8 * groups} levels, {most} are left")
-        return length, 0, reader.take(groups * bits)
-    length = head >> 1
-    if not 0 < length <= most:
+    length = 8 * (head >> 1) if head & 1 else head >> 1
+    if length == 0 or (length > most and not head & 1):
         raise MalformedError(f"{length} levels, {most} are left")
+    if head & 1:
+        return min(length, most), 0, reader.take(length // 8 * bits)
     return length, int.from_bytes(reader.take((bits + 7) // 8), "little"), None
 
 

@@ -75,7 +75,11 @@ class Footer:
         chunks = [Chunk(*map(int, row)) for row in self._metadata.chunks[:, leaf.number]]
         for chunk in chunks:
             placed = len(_MAGIC) <= chunk.start <= chunk.stop <= self._end
-            if not placed or chunk.physical != leaf.physical or chunk.codec not in CODECS:
+            if (
+                (chunk.values and not placed)
+                or chunk.physical != leaf.physical
+                or chunk.codec not in CODECS
+            ):
                 raise Irregular(f"{name} has a chunk that is not plain")
         width = 1
         if leaf.in_list:
@@ -146,7 +150,7 @@ class ValueColumn:
             yield header, at, done
             done += header.values
             at += header.stored
-        if at != chunk.stop:
+        if done and at != chunk.stop:
             raise Irregular("a chunk goes on after its last value")
 
     def _values(self, header: PageHeader, codec: int, body: memoryview, done: int) -> NDArray[Any]:
