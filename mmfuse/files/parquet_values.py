@@ -26,6 +26,7 @@ from mmfuse.files.thrift_decode import MalformedError, Reader
 
 _MAGIC = b"PAR1"
 _FOOTER_BYTES = 16 << 20
+_RATIO = 1 << 12  # what is compressed better is hostile, or of no interest
 _WHOLE_BYTES = 4 << 20  # chunks up to this size are read at once
 _HEADER_BYTES = 512  # most headers are of 20 to 60 bytes
 _LONG_HEADER_BYTES = 16 << 10
@@ -74,12 +75,8 @@ class Footer:
         rows = self._metadata.rows
         chunks = [Chunk(*map(int, row)) for row in self._metadata.chunks[:, leaf.number]]
         for chunk in chunks:
-            placed = len(_MAGIC) <= chunk.start <= chunk.stop <= self._end
-            if (
-                (chunk.values and not placed)
-                or chunk.physical != leaf.physical
-                or chunk.codec not in CODECS
-            ):
+            known = chunk.physical == leaf.physical and chunk.codec in CODECS
+            if not known or not self._is_credible(chunk, leaf.dtype.itemsize):
                 raise Irregular(f"{name} has a chunk that is not plain")
         width = 1
         if leaf.in_list:
@@ -91,6 +88,12 @@ class Footer:
             raise Irregular(f"{name} has rows of different lengths")
         in_row = width if leaf.in_list else None
         return ValueColumn(leaf.dtype, in_row, leaf.highest, tuple(chunks))
+
+    def _is_credible(self, chunk: Chunk, itemsize: int) -> bool:
+        """Whether a chunk is in the file, and its values may be in it."""
+        placed = len(_MAGIC) <= chunk.start <= chunk.stop <= self._end
+        most = (chunk.stop - chunk.start) * (_RATIO if chunk.codec != UNCOMPRESSED else 1)
+        return chunk.values == 0 or (placed and chunk.values * itemsize <= most)
 
 
 @dataclass(frozen=True)

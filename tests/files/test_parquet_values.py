@@ -330,6 +330,20 @@ def test_other_encodings_are_irregular(options: dict[str, Any]) -> None:
     assert "plain" in irregular(written(pa.table({"x": HALVES}), **options))
 
 
+@pytest.mark.parametrize(("compression", "rows"), [("snappy", 50_000), ("zstd", 1_000)])
+def test_equal_values_are_read(compression: str, rows: int) -> None:
+    data = written(pa.table({"x": np.full(rows, 0.5)}), compression=compression)
+    assert column_of(data, "x").tolist() == [0.5] * rows
+
+
+def test_what_is_compressed_beyond_measure_is_irregular() -> None:
+    """A small file may not claim any number of values."""
+    table = pa.table({"x": np.full(3_000_000, 0.5)})
+    data = written(table, compression="zstd", max_rows_per_page=1 << 30, data_page_size=1 << 28)
+    assert len(data) < 3_000_000 * 8 >> 12
+    assert "plain" in irregular(data)
+
+
 def test_columns_are_found_by_their_whole_name() -> None:
     table = pa.table([HALVES, HALVES, pa.array([[1.0], [2.0]])], names=["x", "x", "a.b"])
     data = written(table)
