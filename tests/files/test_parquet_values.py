@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from mmfuse.files import thrift
 from mmfuse.files.parquet_pages import PageWriter
 from mmfuse.files.parquet_values import Footer, Irregular, read_footer
 
@@ -378,6 +379,69 @@ def test_places_are_of_whole_uncompressed_rows() -> None:
     assert len(many) > 3
     assert places_of(written(table, compression="snappy")) is None
     assert places_of(written(table, write_page_checksum=True)) is None
+
+
+def page(levels: list[bytes], values: NDArray[Any], rows: int | None = None) -> bytes:
+    """A page of version 1, or of version 2 if it tells its rows."""
+    count, zero = thrift.i32(len(values)), thrift.i32(0)
+    if rows is None:
+        body = b"".join(len(part).to_bytes(4, "little") + part for part in levels)
+        head = {5: thrift.struct({1: count, 2: zero, 3: thrift.i32(3), 4: thrift.i32(3)})}
+    else:
+        body = b"".join(levels)
+        sizes = {5: thrift.i32(len(levels[1])), 6: thrift.i32(len(levels[0]))}
+        data = thrift.struct({1: count, 2: zero, 3: thrift.i32(rows), 4: zero, **sizes})
+        head = {8: data}
+    body += values.tobytes()
+    size = thrift.i32(len(body))
+    kind = thrift.i32(0 if rows is None else 3)
+    return thrift.struct({1: kind, 2: size, 3: size, **head}).body + body
+
+
+def file_of(pages: list[bytes], rows: int, width: int | None) -> bytes:
+    """A file of one chunk of doubles with just these pages."""
+    data = b"PAR1" + b"".join(pages)
+    head = thrift.chunk_head(thrift.FLOATS[8], ["x"])
+    chunk = thrift.chunk(head, rows * (width or 1), 4, len(data))
+    double = thrift.FLOATS[8]
+    schema = [thrift.column("x", double)] if width is None else thrift.list_column("x", double)
+    group = thrift.row_group(rows, len(data), [chunk])
+    footer = thrift.file_metadata(1, schema, rows, [group], {})
+    return data + footer + len(footer).to_bytes(4, "little") + b"PAR1"
+
+
+NUMBERS = np.arange(6.0)
+
+
+def test_pages_have_just_the_values_of_their_chunk() -> None:
+    pages = [page([], NUMBERS[:4]), page([], NUMBERS[4:])]
+    assert column_of(file_of(pages, 6, None), "x").tolist() == NUMBERS.tolist()
+    assert "more values" in irregular(file_of(pages, 5, None))
+    assert "goes on" in irregular(file_of(pages, 4, None))
+    assert "early" in irregular(file_of(pages, 7, None))
+
+
+@pytest.mark.parametrize("rows", [None, (2, 0), (1, 1), (1, 0)])
+def test_pages_may_begin_within_a_row_in_version_1(rows: tuple[int, int] | None) -> None:
+    first = [b"\2\0\4\1\2\0", b"\x08\1"]  # levels 0, 1, 1, 0 of repetition, 1 of definition
+    second = [b"\4\1", b"\4\1"]
+    counts = (None, None) if rows is None else rows
+    pages = [page(first, NUMBERS[:4], counts[0]), page(second, NUMBERS[4:], counts[1])]
+    data = file_of(pages, 2, 3)
+    if rows is None:
+        assert column_of(data, "x").tolist() == NUMBERS.reshape(2, 3).tolist()
+        assert places_of(data) is None
+    else:
+        assert "length" in irregular(data)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 3])
+def test_a_page_of_version_2_has_as_many_rows_as_it_says(rows: int) -> None:
+    data = file_of([page([b"\2\0\4\1" * 2, b"\x0c\1"], NUMBERS, rows)], 2, 3)
+    if rows == 2:
+        assert column_of(data, "x").tolist() == NUMBERS.reshape(2, 3).tolist()
+    else:
+        assert "length" in irregular(data)
 
 
 def test_encrypted_and_other_files_are_irregular() -> None:
