@@ -178,3 +178,10 @@ def test_levels_are_just_as_many_as_values(levels: bytes) -> None:
 
 def test_a_huge_run_is_not_laid_out() -> None:
     assert all_defined(run(1, 1 << 60), 1 << 60, 1)
+
+
+def test_more_repeated_rows_than_values_are_refused() -> None:
+    row = run(0, 1) + run(1, 767)
+    assert all_as_long(row * 300, 300 * 768, 768)
+    with pytest.raises(MalformedError, match="more levels"):
+        all_as_long(row * 301, 300 * 768, 768)
