@@ -11,13 +11,14 @@ import io
 import itertools
 import json
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mmfuse.errors import InputError
+from mmfuse.files.chunks import Chunks
 from mmfuse.files.inputs import InputFile, looks_like, open_arrow
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _SAMPLE_ROWS = 50
 _BLOCK_BYTES = 4 << 20
 _LARGEST_BLOCK = 1 << 30
+_MOST_WORKERS = 4  # one thread cannot read for more
 _CELL_CHARACTERS = 64 << 20  # what an unclosed quote may take into memory before it is noticed
 _MISSING = ("", "NA", "N/A", "NULL", "null", "None", "NaN", "nan")
 _NUMBER = re.compile(
@@ -43,7 +45,10 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class Sheet:
-    """A text file with its header and what its first rows say of the columns."""
+    """A text file with its header and what its first rows say of the columns.
+
+    longest: bytes that a row may well have. header: bytes before the first row.
+    """
 
     file: InputFile
     delimiter: str
@@ -51,54 +56,108 @@ class Sheet:
     names: list[str]
     schema: pa.Schema
     longest: int
+    header: int
 
     def text(self) -> io.TextIOBase:
         """The file as text from its beginning; bytes that are no UTF-8 become surrogates."""
-        stream = open_arrow(self.file, self.compression)
-        return io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
+        return _text(self.file, self.compression, "utf-8-sig")
 
     def batches(self, types: Mapping[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
         """The columns of `types`, parsed as those types."""
         # the reader wants a line to end within the block after the one where it begins
-        return self._batches(types, max(_BLOCK_BYTES, 4 * self.longest), 0)
+        size = max(_BLOCK_BYTES, 4 * self.longest)
+        with open_arrow(self.file, self.compression) as stream:
+            stream.read(self.header)
+            chunks = Chunks(stream, self.delimiter, size)
+            done = 0
+            for batch in self._parsed(chunks, types):
+                yield batch
+                done += batch.num_rows
+        if not chunks.complete:
+            yield from self._streamed(types, size, done)
+        elif chunks.nul:
+            self._locate(dict.fromkeys(types))
 
-    def _batches(
-        self, types: Mapping[str, pa.DataType], block: int, skip: int
-    ) -> Iterator[pa.RecordBatch]:
-        """Batches without their first `skip` rows, read in blocks of `block` bytes."""
+    def _parsed(self, chunks: Chunks, types: Mapping[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
+        """A batch a chunk, in order; a few are parsed at the same time."""
+        from concurrent.futures import Future, ThreadPoolExecutor
+
         import pyarrow as pa
 
+        workers = min(pa.cpu_count(), _MOST_WORKERS)
+        parse = self._parser(types)
+        running: deque[Future[pa.RecordBatch]] = deque()
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                for chunk in chunks:
+                    running.append(pool.submit(parse, chunk))
+                    if len(running) > workers:
+                        yield running.popleft().result()
+                while running:
+                    yield running.popleft().result()
+            except pa.ArrowInvalid:
+                self._locate(types)
+                raise
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _parser(self, types: Mapping[str, pa.DataType]) -> Callable[[bytes], pa.RecordBatch]:
+        """What parses whole rows in one thread, without Python's lock."""
+        import pyarrow as pa
+        import pyarrow.csv as pa_csv
+
+        parsing, converting = self._parse_options(), self._convert_options(types)
+
+        def parse(rows: bytes) -> pa.RecordBatch:
+            reading = pa_csv.ReadOptions(
+                use_threads=False, block_size=len(rows) + 1, column_names=self.names
+            )
+            table = pa_csv.read_csv(pa.BufferReader(rows), reading, parsing, converting)
+            return table.combine_chunks().to_batches()[0]
+
+        return parse
+
+    def _streamed(
+        self, types: Mapping[str, pa.DataType], block: int, skip: int
+    ) -> Iterator[pa.RecordBatch]:
+        """Batches without their first `skip` rows, read in blocks of `block` bytes.
+
+        Takes text as the reader takes it, wherever its quotes and newlines stand.
+        """
+        import pyarrow as pa
+        import pyarrow.csv as pa_csv
+
         source = _Watched(open_arrow(self.file, self.compression))
+        reading = pa_csv.ReadOptions(block_size=block, use_threads=True)
+        parsing, converting = self._parse_options(), self._convert_options(types)
         done = 0
         try:
-            with self._reader(source, types, block) as reader:
+            with pa_csv.open_csv(source, reading, parsing, converting) as reader:
                 for batch in reader:
                     yield batch.slice(max(0, skip - done))
                     done += batch.num_rows
         except pa.ArrowInvalid as error:
             if "straddling" in str(error) and block < _LARGEST_BLOCK:  # a longer line than before
-                yield from self._batches(types, 16 * block, max(skip, done))
+                yield from self._streamed(types, 16 * block, max(skip, done))
                 return
             self._locate(types)
             raise
         if source.suspicious:
             self._locate(dict.fromkeys(types))
 
-    def _reader(
-        self, source: io.RawIOBase, types: Mapping[str, pa.DataType], block: int
-    ) -> pa.csv.CSVStreamingReader:
+    def _parse_options(self) -> pa.csv.ParseOptions:
         import pyarrow.csv as pa_csv
 
-        return pa_csv.open_csv(
-            source,
-            read_options=pa_csv.ReadOptions(block_size=block, use_threads=True),
-            parse_options=pa_csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True),
-            convert_options=pa_csv.ConvertOptions(
-                include_columns=list(types),
-                column_types=dict(types),
-                null_values=_MISSING,
-                strings_can_be_null=False,
-            ),
+        return pa_csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True)
+
+    def _convert_options(self, types: Mapping[str, pa.DataType]) -> pa.csv.ConvertOptions:
+        import pyarrow.csv as pa_csv
+
+        return pa_csv.ConvertOptions(
+            include_columns=list(types),
+            column_types=dict(types),
+            null_values=_MISSING,
+            strings_can_be_null=False,
         )
 
     def lists(self, name: str) -> Iterator[pa.RecordBatch]:
@@ -179,11 +238,11 @@ def open_sheet(file: InputFile, delimiter: str) -> Sheet:
     compression = {b"\x1f\x8b": "gzip", b"\x28\xb5": "zstd"}.get(file.head[:2])
     if (looks := looks_like(file.head)) not in _TEXT:
         raise InputError(f"not a table of text: it looks like {looks}")
-    bare = Sheet(file, delimiter, compression, [], pa.schema([]), 0)
-    with _long_cells(), bare.text() as text:
+    with _long_cells(), _text(file, compression, "utf-8-sig") as text:
         rows = csv.reader(text, delimiter=delimiter)
         try:
             names = next(rows, [])
+            lines = rows.line_num
             sample = list(itertools.islice((row for row in rows if row), _SAMPLE_ROWS))
         except csv.Error as error:
             raise InputError(f"line {rows.line_num + 1:,}: {error}") from error
@@ -193,7 +252,15 @@ def open_sheet(file: InputFile, delimiter: str) -> Sheet:
     longest = max(sum(4 * len(cell) + 3 for cell in row) for row in [names, *sample])
     columns = [[row[j] for row in sample if j < len(row)] for j in range(len(names))]
     schema = pa.schema(list(zip(names, map(_column_type, columns), strict=True)))
-    return Sheet(file, delimiter, compression, names, schema, longest)
+    with _text(file, compression, "utf-8") as text:
+        header = "".join(itertools.islice(text, lines)).encode(errors="surrogateescape")
+    return Sheet(file, delimiter, compression, names, schema, longest, len(header))
+
+
+def _text(file: InputFile, compression: str | None, encoding: str) -> io.TextIOBase:
+    """A file as text; bytes that are no UTF-8 become surrogates."""
+    stream = open_arrow(file, compression)
+    return io.TextIOWrapper(stream, encoding, errors="surrogateescape", newline="")
 
 
 @contextmanager

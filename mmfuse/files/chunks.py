@@ -1,0 +1,60 @@
+"""Text of a table cut where rows end, so that the pieces can be parsed at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_BOM = b"\xef\xbb\xbf"  # a parser would take it for no part of the first cell
+_QUOTE, _NEWLINE, _RETURN = b'"\n\r'
+
+
+class Chunks:
+    """The rows of a stream, in pieces of whole rows and at most about `size` bytes.
+
+    A quote at the start of a cell opens it and the next one closes it, unless doubled, so that
+    newlines outside quotes end rows. Where quotes stand otherwise, or no row ends within `size`
+    bytes, the pieces end early: `complete` stays False.
+    """
+
+    def __init__(self, stream: pa.NativeFile, delimiter: str, size: int) -> None:
+        self.complete = False
+        self.nul = False
+        self._stream, self._size = stream, size
+        self._beside_quotes = np.zeros(256, np.bool_)
+        self._beside_quotes[[ord(delimiter), _QUOTE, _NEWLINE, _RETURN]] = True
+
+    def __iter__(self) -> Iterator[bytes]:
+        rest = b""
+        while data := self._stream.read(self._size):
+            text = rest + data
+            end = self._rows_end(text)
+            if not end:
+                return
+            yield self._watched(text[:end])
+            rest = text[end:]
+        if rest:  # the last row may lack its newline
+            if self._rows_end(rest + b"\n") <= len(rest):
+                return
+            yield self._watched(rest)
+        self.complete = True
+
+    def _watched(self, text: bytes) -> bytes:
+        self.nul = self.nul or b"\0" in text
+        return text
+
+    def _rows_end(self, text: bytes) -> int:
+        """How many bytes, from the start of a row, are whole rows; 0 where that is not known."""
+        bytes_ = np.frombuffer(text, np.uint8)
+        quotes = np.flatnonzero(bytes_ == _QUOTE)
+        end = text.rfind(b"\n") + 1
+        while (inside := int(np.searchsorted(quotes, end))) % 2:  # this newline is part of a cell
+            end = text.rfind(b"\n", 0, quotes[inside - 1]) + 1
+        opening, closing = quotes[:inside:2], quotes[1:inside:2]
+        around = bytes_[np.concatenate([opening[opening > 0] - 1, closing + 1])]
+        return end if self._beside_quotes[around].all() and not text.startswith(_BOM) else 0
