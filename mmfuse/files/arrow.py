@@ -185,6 +185,10 @@ def columns_of(batch: pa.RecordBatch, dtype: np.dtype[Any]) -> Matrix:
 
     Raises InputError for nulls where `dtype` has no NaN.
     """
+    import pyarrow as pa
+
+    if dtype.kind == "f" and set(batch.schema.types) == {pa.from_numpy_dtype(dtype)}:
+        return np.asarray(batch.to_tensor(null_to_nan=True, row_major=False).to_numpy().T)
     columns = np.empty((batch.num_columns, batch.num_rows), dtype)
     for j, column in enumerate(batch.columns):
         if column.null_count and dtype.kind != "f":

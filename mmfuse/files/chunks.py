@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _BOM = b"\xef\xbb\xbf"  # a parser would take it for no part of the first cell
-_QUOTE, _NEWLINE, _RETURN = b'"\n\r'
 
 
 class Chunks:
@@ -27,34 +26,42 @@ class Chunks:
         self.nul = False
         self._stream, self._size = stream, size
         self._beside_quotes = np.zeros(256, np.bool_)
-        self._beside_quotes[[ord(delimiter), _QUOTE, _NEWLINE, _RETURN]] = True
+        self._beside_quotes[list(f'{delimiter}"\n\r'.encode())] = True
 
-    def __iter__(self) -> Iterator[bytes]:
-        rest = b""
-        while data := self._stream.read(self._size):
-            text = rest + data
+    def __iter__(self) -> Iterator[memoryview]:
+        rest = memoryview(b"")
+        while True:
+            text = bytearray(self._size)
+            text[: len(rest)] = rest
+            taken = self._stream.readinto(memoryview(text)[len(rest) :])
+            if not taken:
+                break
+            del text[len(rest) + taken :]
+            self.nul = self.nul or b"\0" in text
             end = self._rows_end(text)
             if not end:
                 return
-            yield self._watched(text[:end])
-            rest = text[end:]
-        if rest:  # the last row may lack its newline
-            if self._rows_end(rest + b"\n") <= len(rest):
+            yield memoryview(text)[:end]
+            rest = memoryview(text)[end:]
+        if rest:  # the last row, without its newline
+            if self._rows_end(bytearray(rest) + b"\n") <= len(rest):
                 return
-            yield self._watched(rest)
+            yield rest
         self.complete = True
 
-    def _watched(self, text: bytes) -> bytes:
-        self.nul = self.nul or b"\0" in text
-        return text
-
-    def _rows_end(self, text: bytes) -> int:
+    def _rows_end(self, text: bytearray) -> int:
         """How many bytes, from the start of a row, are whole rows; 0 where that is not known."""
-        bytes_ = np.frombuffer(text, np.uint8)
-        quotes = np.flatnonzero(bytes_ == _QUOTE)
         end = text.rfind(b"\n") + 1
+        if text.startswith(_BOM):
+            return 0
+        return self._end_beside_quotes(text, end) if b'"' in text else end
+
+    def _end_beside_quotes(self, text: bytearray, end: int) -> int:
+        """The same in text with quotes, where the last newline is before `end`."""
+        codes = np.frombuffer(text, np.uint8)
+        quotes = np.flatnonzero(codes == ord('"'))
         while (inside := int(np.searchsorted(quotes, end))) % 2:  # this newline is part of a cell
             end = text.rfind(b"\n", 0, quotes[inside - 1]) + 1
         opening, closing = quotes[:inside:2], quotes[1:inside:2]
-        around = bytes_[np.concatenate([opening[opening > 0] - 1, closing + 1])]
-        return end if self._beside_quotes[around].all() and not text.startswith(_BOM) else 0
+        around = codes[np.concatenate([opening[opening > 0] - 1, closing + 1])]
+        return end if self._beside_quotes[around].all() else 0

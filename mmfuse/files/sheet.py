@@ -101,14 +101,14 @@ class Sheet:
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _parser(self, types: Mapping[str, pa.DataType]) -> Callable[[bytes], pa.RecordBatch]:
+    def _parser(self, types: Mapping[str, pa.DataType]) -> Callable[[memoryview], pa.RecordBatch]:
         """What parses whole rows in one thread, without Python's lock."""
         import pyarrow as pa
         import pyarrow.csv as pa_csv
 
         parsing, converting = self._parse_options(), self._convert_options(types)
 
-        def parse(rows: bytes) -> pa.RecordBatch:
+        def parse(rows: memoryview) -> pa.RecordBatch:
             reading = pa_csv.ReadOptions(
                 use_threads=False, block_size=len(rows) + 1, column_names=self.names
             )
