@@ -28,8 +28,8 @@ class Chunks:
         self._beside_quotes = np.zeros(256, np.bool_)
         self._beside_quotes[list(f'{delimiter}"\n\r'.encode())] = True
 
-    def __iter__(self) -> Iterator[memoryview]:
-        rest = memoryview(b"")
+    def __iter__(self) -> Iterator[bytearray]:
+        rest = bytearray()
         while True:
             text = bytearray(self._size)
             text[: len(rest)] = rest
@@ -39,12 +39,14 @@ class Chunks:
             del text[len(rest) + taken :]
             self.nul = self.nul or b"\0" in text
             end = self._rows_end(text)
-            if not end:
+            rest = text[end:]
+            if len(rest) == self._size:
                 return
-            yield memoryview(text)[:end]
-            rest = memoryview(text)[end:]
+            del text[end:]
+            if text:
+                yield text
         if rest:  # the last row, without its newline
-            if self._rows_end(bytearray(rest) + b"\n") <= len(rest):
+            if self._rows_end(rest + b"\n") <= len(rest):
                 return
             yield rest
         self.complete = True

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from mmfuse.errors import InputError
 from mmfuse.files.chunks import Chunks
 from mmfuse.files.inputs import InputFile, looks_like, open_arrow
+from mmfuse.files.plain_rows import column_of_plain_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _SAMPLE_ROWS = 50
 _BLOCK_BYTES = 4 << 20
 _LARGEST_BLOCK = 1 << 30
+_MANY_COLUMNS = 64  # where a search in every row costs less than a parser's look at every cell
 _MOST_WORKERS = 4  # one thread cannot read for more
 _CELL_CHARACTERS = 64 << 20  # what an unclosed quote may take into memory before it is noticed
 _MISSING = ("", "NA", "N/A", "NULL", "null", "None", "NaN", "nan")
@@ -79,43 +81,49 @@ class Sheet:
             self._locate(dict.fromkeys(types))
 
     def _parsed(self, chunks: Chunks, types: Mapping[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
-        """A batch a chunk, in order; a few are parsed at the same time."""
+        """At most a batch a chunk, in order; a few are parsed at the same time."""
         from concurrent.futures import Future, ThreadPoolExecutor
 
         import pyarrow as pa
 
         workers = min(pa.cpu_count(), _MOST_WORKERS)
         parse = self._parser(types)
-        running: deque[Future[pa.RecordBatch]] = deque()
+        running: deque[Future[pa.Table]] = deque()
         with ThreadPoolExecutor(workers) as pool:
             try:
                 for chunk in chunks:
                     running.append(pool.submit(parse, chunk))
                     if len(running) > workers:
-                        yield running.popleft().result()
+                        yield from running.popleft().result().to_batches()
                 while running:
-                    yield running.popleft().result()
+                    yield from running.popleft().result().to_batches()
             except pa.ArrowInvalid:
                 self._locate(types)
                 raise
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _parser(self, types: Mapping[str, pa.DataType]) -> Callable[[memoryview], pa.RecordBatch]:
-        """What parses whole rows in one thread, without Python's lock."""
+    def _parser(self, types: Mapping[str, pa.DataType]) -> Callable[[bytearray], pa.Table]:
+        """What parses whole rows, in one thread and most of the time without Python's lock."""
         import pyarrow as pa
         import pyarrow.csv as pa_csv
 
         parsing, converting = self._parse_options(), self._convert_options(types)
+        searched = len(self.names) >= _MANY_COLUMNS and list(types.values()) == [pa.string()]
 
-        def parse(rows: memoryview) -> pa.RecordBatch:
+        def parse(rows: bytearray) -> pa.Table:
+            if searched and (cells := self._cells(rows, *types)) is not None:
+                return pa.table([pa.array(cells, pa.binary()).cast(pa.string())], [*types])
             reading = pa_csv.ReadOptions(
                 use_threads=False, block_size=len(rows) + 1, column_names=self.names
             )
-            table = pa_csv.read_csv(pa.BufferReader(rows), reading, parsing, converting)
-            return table.combine_chunks().to_batches()[0]
+            return pa_csv.read_csv(pa.BufferReader(rows), reading, parsing, converting)
 
         return parse
+
+    def _cells(self, rows: bytearray, name: str) -> list[bytes] | None:
+        column = self.names.index(name)
+        return column_of_plain_rows(rows, self.delimiter, len(self.names), column)
 
     def _streamed(
         self, types: Mapping[str, pa.DataType], block: int, skip: int

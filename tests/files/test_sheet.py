@@ -5,13 +5,20 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 import mmfuse
 from mmfuse.errors import InputError
+from mmfuse.files import sheet as sheet_module
+from mmfuse.files.inputs import open_input
+from mmfuse.files.sheet import open_sheet
 
 LONG = 9 << 20  # more than two blocks of the reader
 
@@ -126,3 +133,67 @@ def test_a_column_that_is_left_out_may_have_any_encoding(path: Path) -> None:
 def test_what_is_no_table(path: Path, head: bytes, told: str) -> None:
     with pytest.raises(InputError, match=told):
         fuse(path, head)
+
+
+CELL = st.text(st.sampled_from('xyz,"\n\r \ufeff'), max_size=5)
+NUMBER = st.floats(allow_nan=False).map(repr) | st.sampled_from(["", "NA", " 7", ".5", "-1e3"])
+LINES = st.lists(st.tuples(CELL, NUMBER, CELL), min_size=1, max_size=150)
+
+
+@settings(deadline=None)
+@given(LINES, st.sampled_from(["\n", "\r\n", "\n\n"]), st.booleans(), st.integers(1, 64))
+@example([("a", "1", "")] * 60 + [("b" * 999, "2", "c")] + [("d", "3", "")] * 60, "\n", True, 1)
+@example([("a", "1", "")] + [("\ufeffb", "2", "c")] * 60, "\n", False, 8)
+def test_pieces_give_what_one_stream_gives(
+    lines: list[tuple[str, str, str]], newline: str, last_newline: bool, block: int
+) -> None:
+    """Quotes where they must be, and other characters as they are."""
+    cells = [[cell if cell.isalpha() else quoted(cell) for cell in line] for line in lines]
+    text = newline.join(["id,x,note", *(",".join(row) for row in cells)])
+    types = {"x": pa.float64(), "id": pa.string()}
+    with pytest.MonkeyPatch.context() as patch, tempfile.NamedTemporaryFile() as file:
+        patch.setattr(sheet_module, "_BLOCK_BYTES", block)
+        patch.setattr(sheet_module, "_MANY_COLUMNS", 2)
+        file.write((text + newline * last_newline).encode())
+        file.flush()
+        table = open_sheet(open_input(file.name, "t"), ",")
+        for asked in (types, {"id": pa.string()}):
+            pieces = pa.Table.from_batches(table.batches(asked))
+            stream = pa.Table.from_batches(table._streamed(asked, 1 << 20, 0))
+            assert pieces.combine_chunks().equals(stream.combine_chunks())
+        assert pieces["id"].to_pylist() == [line[0] for line in lines]
+
+
+def quoted(cell: str) -> str:
+    return '"' + cell.replace('"', '""') + '"' if set(cell) & set(',"\n\r') else cell
+
+
+def test_a_late_quote_that_starts_no_cell(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes before it has been given away already; nothing is read twice."""
+    monkeypatch.setattr(sheet_module, "_BLOCK_BYTES", 1000)
+    rows = [f"k{k},{k},{'5'} {chr(34) if k == 700 else ''} pipe" for k in range(1000)]
+    fused = fuse(path, "\n".join(["id,x,size", *rows, 'z,-1,"""']) + '"\n')
+    assert fused.ids.tolist() == [*(f"k{k}" for k in range(1000)), "z"]
+    assert fused.matrix is not None
+    assert np.array_equal(fused.matrix[:, 0], [*range(1000), -1])
+
+
+@pytest.mark.parametrize("text", ["b,2,3\n", "b\n", "b,oops\n", "b\xff,2\n", "b\0,2\n", '"b,2\n'])
+@pytest.mark.parametrize("late", [0, 70, 700])
+def test_faults_of_any_piece_are_named_by_their_line(
+    path: Path, monkeypatch: pytest.MonkeyPatch, text: str, late: int
+) -> None:
+    monkeypatch.setattr(sheet_module, "_BLOCK_BYTES", 100)
+    rows = "".join(f"k{k},{k}\n" for k in range(late))
+    with pytest.raises(InputError, match=f"line {late + 3}\\b"):
+        fuse(path, ("id,x\n" + "a,1\n" + rows + text + "c,3\n").encode("latin-1"))
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_pieces_of_nothing_but_empty_lines(
+    path: Path, monkeypatch: pytest.MonkeyPatch, newline: str
+) -> None:
+    monkeypatch.setattr(sheet_module, "_BLOCK_BYTES", 100)
+    text = f"id,x\na,1\n{1000 * newline}b,2\n{1000 * newline}"
+    fused = fuse(path, text)
+    assert fused.ids.tolist() == ["a", "b"]
