@@ -9,8 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-import json
-import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mmfuse.errors import InputError
+from mmfuse.files.cells import MISSING, NO_NUMBER, column_type, fault_of, is_number, list_of
 from mmfuse.files.chunks import Chunks
 from mmfuse.files.inputs import InputFile, looks_like, open_arrow
 from mmfuse.files.plain_rows import column_of_plain_rows
@@ -31,18 +30,8 @@ _LARGEST_BLOCK = 1 << 30
 _MANY_COLUMNS = 64  # where a search in every row costs less than a parser's look at every cell
 _MOST_WORKERS = 4  # one thread cannot read for more
 _CELL_CHARACTERS = 64 << 20  # what an unclosed quote may take into memory before it is noticed
-_MISSING = ("", "NA", "N/A", "NULL", "null", "None", "NaN", "nan")
-_NUMBER = re.compile(
-    r"[ \t]*[+-]?(\d+\.?\d*(e[+-]?\d+)?|\.\d+(e[+-]?\d+)?|inf|nan|infinity)[ \t]*", re.I | re.A
-)
-_MEANT = re.compile(  # as a number, in a notation that is not read
-    r"\s*[+-]?(0x[\da-f]+|\d+(_\d+)+|\d*,\d+|\d{1,3}(,\d{3})+(\.\d*)?)\s*", re.I | re.A
-)
-_NO_NUMBER = "is not a number"
 _UNWANTED = "if this column is no feature, name those that are with --column NAME=COLUMN"
-_TRUTH = frozenset(("true", "false", "True", "False", "TRUE", "FALSE"))
 _TEXT = ("plain text", "something else", "gzip data", "zstd data")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -164,7 +153,7 @@ class Sheet:
         return pa_csv.ConvertOptions(
             include_columns=list(types),
             column_types=dict(types),
-            null_values=_MISSING,
+            null_values=MISSING,
             strings_can_be_null=False,
         )
 
@@ -175,7 +164,7 @@ class Sheet:
         kind = pa.list_(pa.float64())
         for batch in self.batches({name: pa.string()}):
             try:
-                values = [_list(cell) for cell in batch.column(0).to_pylist()]
+                values = [list_of(cell) for cell in batch.column(0).to_pylist()]
             except ValueError:
                 self._locate({name: kind})
                 raise
@@ -203,9 +192,9 @@ class Sheet:
                 f"line {line:,} has {len(row):,} cells where the header has {len(self.names):,}"
             )
         for name, cell in zip(self.names, row, strict=True):
-            if name in types and (fault := _fault(cell, types[name])):
+            if name in types and (fault := fault_of(cell, types[name])):
                 shown = repr(cell[:60]) + ("…" if len(cell) > 60 else "")
-                hint = _UNWANTED if fault == _NO_NUMBER else None
+                hint = _UNWANTED if fault == NO_NUMBER else None
                 raise InputError(f"line {line:,}, column {name!r}: {shown} {fault}", hint=hint)
 
 
@@ -259,7 +248,7 @@ def open_sheet(file: InputFile, delimiter: str) -> Sheet:
         raise InputError("the table has no rows")
     longest = max(sum(4 * len(cell) + 3 for cell in row) for row in [names, *sample])
     columns = [[row[j] for row in sample if j < len(row)] for j in range(len(names))]
-    schema = pa.schema(list(zip(names, map(_column_type, columns), strict=True)))
+    schema = pa.schema(list(zip(names, map(column_type, columns), strict=True)))
     with _text(file, compression, "utf-8") as text:
         header = "".join(itertools.islice(text, lines)).encode(errors="surrogateescape")
     return Sheet(file, delimiter, compression, names, schema, longest, len(header))
@@ -288,9 +277,9 @@ def _check_header(names: list[str], delimiter: str) -> None:
     if count > 1:
         raise InputError(f"line 1: {count:,} columns are named {name!r}")
     for name in names:
-        if fault := _fault(name, None):
+        if fault := fault_of(name, None):
             raise InputError(f"line 1: {name[:60]!r} {fault}; this is not UTF-8 text")
-    if all(map(_is_number, names)):
+    if all(map(is_number, names)):
         raise InputError(
             "line 1 holds numbers where the names of the columns should stand",
             hint="add a header line",
@@ -301,52 +290,3 @@ def _check_header(names: list[str], delimiter: str) -> None:
             f"line 1 has one column; the cells seem to be separated by {other!r}, "
             f"not by {delimiter!r}"
         )
-
-
-def _column_type(cells: list[str]) -> pa.DataType:
-    """What a column holds, by its first cells; one number among them makes it numeric."""
-    import pyarrow as pa
-
-    told = [cell for cell in cells if cell not in _MISSING]
-    if told and all(cell in _TRUTH for cell in told):
-        return pa.bool_()
-    if told and all(cell.lstrip().startswith("[") for cell in told):
-        return pa.list_(pa.float64())
-    # a column of 1,5 or 0x10 is refused for its first cell: nobody wants it left out as text
-    numeric = any(map(_is_number, told)) or all(_MEANT.fullmatch(c) or "\0" in c for c in told)
-    return pa.float64() if numeric else pa.string()
-
-
-def _fault(cell: str, kind: pa.DataType | None) -> str | None:
-    """What is wrong with a cell of a column of that kind (None: of text), if anything is."""
-    import pyarrow as pa
-
-    if "\0" in cell:
-        return "holds a NUL byte"
-    if _SURROGATE.search(cell):
-        return "is not valid UTF-8"
-    if kind == pa.float64() and not _is_number(cell):
-        return _NO_NUMBER
-    if kind == pa.bool_() and cell not in _TRUTH and not _is_number(cell):
-        return "is neither true nor false"
-    if kind == pa.list_(pa.float64()):
-        try:
-            _list(cell)
-        except ValueError:
-            return "is not a list of numbers"
-    return None
-
-
-def _is_number(cell: str) -> bool:
-    return cell in _MISSING or _NUMBER.fullmatch(cell) is not None
-
-
-def _list(cell: str) -> list[float]:
-    """The numbers of a cell like `[0.1, 0.2]`. Raises ValueError for anything else."""
-    values = json.loads(cell)
-    if not isinstance(values, list) or not {type(value) for value in values} <= {int, float}:
-        raise ValueError("not a list of numbers")
-    try:
-        return list(map(float, values))
-    except OverflowError as error:
-        raise ValueError("a number is too large") from error
