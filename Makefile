@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types docs docs-check bench clean
+.PHONY: help demo test check lint types docs docs-check bench bench-full clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,9 +35,11 @@ docs: $(VENV)/.developed  ## make the command reference and the picture from the
 docs-check: $(VENV)/.developed  ## fail if the documents do not say what the code does
 	$(BIN)/python docs/generate.py --check
 
-bench: $(VENV)/.developed  ## time mmfuse beside its peers (N rows, 200,000 by default)
-	$(BIN)/pip install --quiet --group bench
-	$(BIN)/python benchmarks/run.py $(if $(N),--rows $(N))
+bench: $(VENV)/.benched  ## time mmfuse beside its peers (N=200000 ids, ROUNDS=5)
+	$(BIN)/python benchmarks/run.py --rows $(or $(N),200000) --rounds $(or $(ROUNDS),5)
+
+bench-full: $(VENV)/.benched  ## the same at N=1000000 ids, ROUNDS=3, and the growth over N
+	$(BIN)/python benchmarks/run.py --rows $(or $(N),1000000) --rounds $(or $(ROUNDS),3) --growth
 
 clean:  ## remove the environment and what was made
 	rm -rf $(VENV) fused.parquet build dist
@@ -51,6 +53,10 @@ $(VENV)/.created:
 
 $(VENV)/.installed: $(VENV)/.created pyproject.toml
 	$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.benched: $(VENV)/.installed
+	$(BIN)/pip install --quiet --group bench
 	@touch $@
 
 $(VENV)/.developed: $(VENV)/.installed

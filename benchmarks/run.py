@@ -1,129 +1,35 @@
-"""Time mmfuse beside its peers, in interleaved rounds: `python benchmarks/run.py [--rows N]`."""
+"""Time mmfuse beside its peers, in interleaved rounds.
+
+`python benchmarks/run.py [--rows N] [--rounds R] [--jobs 'wide-*,help'] [--growth]`
+
+Prints a table for every job and keeps the raw numbers as JSON, which `report.py` makes into
+RESULTS.md. Imports no library itself: what it holds in memory, a child's peak would count.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
-HERE = Path(__file__).resolve().parent
-MODALITIES = ("image", "text", "audio")
-_SAMPLE_SECONDS = 0.01
-_SUFFIX = {"npy": "npy", "vector": "vector.parquet", "wide": "wide.parquet", "csv": "csv"}
+from jobs import Contestant, Job, Role, growth, standard
+from machine import machine, versions
+from measure import measure
+from summary import Line, summarize
 
-
-@dataclass
-class Contestant:
-    """One way of doing a job, and what its runs took."""
-
-    name: str
-    command: list[str]
-    out: Path
-    wall: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
-    private: list[float] = field(default_factory=list)
-    resident: list[float] = field(default_factory=list)
-
-    def run(self) -> None:
-        """Once, as a process of its own."""
-        start = time.perf_counter()
-        process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL)
-        private = 0.0
-        while True:
-            ended, status, usage = os.wait4(process.pid, os.WNOHANG)
-            if ended:
-                break
-            private = max(private, _private_megabytes(process.pid))
-            time.sleep(_SAMPLE_SECONDS)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise SystemExit(f"{self.name} failed: {' '.join(self.command)}")
-        self.wall.append(time.perf_counter() - start)
-        self.cpu.append(usage.ru_utime + usage.ru_stime)
-        self.private.append(private)
-        self.resident.append(usage.ru_maxrss / 1024)
-
-    def forget(self) -> None:
-        """Start counting anew: the warm-up is over."""
-        for figures in (self.wall, self.cpu, self.private, self.resident):
-            figures.clear()
-
-
-def _private_megabytes(pid: int) -> float:
-    """Memory that is a process's own; what it maps of files is the page cache's."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0.0
-    own = [line for line in status.splitlines() if line.startswith("RssAnon")]
-    return int(own[0].split()[1]) / 1024 if own else 0.0
-
-
-def script(name: str, *arguments: object) -> None:
-    """Run a script of this folder as a process: what it holds in memory, a child would count."""
-    subprocess.run([sys.executable, str(HERE / name), *map(str, arguments)], check=True)
-
-
-def contestants(folder: Path, kind: str, suffix: str, layout: str) -> list[Contestant]:
-    """mmfuse first, then the peers that can do the job."""
-    files = [str(folder / f"{name}.{_SUFFIX[kind]}") for name in MODALITIES]
-    named = [f"{name}={file}" for name, file in zip(MODALITIES, files, strict=True)]
-    own = folder / f"out.mmfuse.{suffix}"
-    program = str(Path(sys.executable).parent / "mmfuse")
-    layouts = ["--layout", layout] if suffix == "parquet" else []
-    found = [Contestant("mmfuse", [program, "concat", "-q", *named, "-o", str(own), *layouts], own)]
-    for peer in _PEERS[kind, suffix, layout]:
-        out = folder / f"out.{peer}.{suffix}"
-        command = [sys.executable, str(HERE / "peers" / f"{peer}.py"), str(folder), kind, str(out)]
-        found.append(Contestant(peer, command, out))
-    return found
-
-
-_PEERS = {
-    ("npy", "npy", "vector"): ["numpy_by_hand"],
-    ("npy", "parquet", "vector"): ["numpy_by_hand", "polars_join"],
-    ("wide", "parquet", "wide"): ["pyarrow_take", "polars_join", "duckdb_join", "pandas_merge"],
-    ("vector", "parquet", "vector"): ["pyarrow_take", "polars_join"],
-    ("csv", "parquet", "wide"): ["pyarrow_take", "polars_join", "pandas_merge"],
-}
-
-
-def compete(folder: Path, kind: str, suffix: str, layout: str, rounds: int) -> None:
-    """Run one job's contestants in turn and print what they took."""
-    field_ = contestants(folder, kind, suffix, layout)
-    for contestant in field_:  # also the warm-up
-        contestant.run()
-        script("verify.py", folder, contestant.out)
-        contestant.forget()
-    copied = field_[0].out.with_suffix(".copy")
-    limit = Contestant("cp of the output", ["cp", str(field_[0].out), str(copied)], copied)
-    for _ in range(rounds):
-        for contestant in (*field_, limit):
-            contestant.out.unlink(missing_ok=True) if contestant is limit else None
-            contestant.run()
-    print(
-        f"\n{kind} -> {suffix} ({layout})\n{'':18}{'wall s':>9}{'CPU s':>9}"
-        f"{'private MB':>12}{'resident MB':>12}{'wall':>9}"
-    )
-    for contestant in (*field_, limit):
-        pairs = zip(contestant.wall, field_[0].wall, strict=True)
-        ratio = statistics.median(other / own for other, own in pairs)
-        wall, cpu, private, resident = map(
-            statistics.median,
-            (contestant.wall, contestant.cpu, contestant.private, contestant.resident),
-        )
-        print(
-            f"{contestant.name:18}{wall:9.2f}{cpu:9.2f}{private:12.0f}{resident:12.0f}{ratio:8.2f}x",
-            flush=True,
-        )
-        contestant.out.unlink(missing_ok=True)
+_HERE = Path(__file__).resolve().parent
+_WARM_MEGABYTES = 4096
+_SHORT = 3  # times the rounds, for jobs of a fraction of a second
 
 
 def main() -> None:
@@ -131,17 +37,146 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--jobs", default="npy,vector,wide,csv", help="formats of the inputs")
+    parser.add_argument("--jobs", default="*", help="names or globs, with commas")
+    parser.add_argument("--growth", action="store_true", help="also a quarter to twice the rows")
+    parser.add_argument("--timeout", type=float, default=600.0, help="seconds for one run")
+    parser.add_argument("--json", type=Path, help="by default results-ROWS.json beside the data")
     options = parser.parse_args()
-    wanted = options.jobs.split(",")
     base = Path(tempfile.gettempdir()) / "mmfuse-bench"
-    for job in (job for job in _PEERS if job[0] in wanted):
-        # text is slow to parse: an eighth of the rows tells as much
-        rows = options.rows // 8 if job[0] == "csv" else options.rows
-        folder = base / str(rows)
-        script("data.py", folder, rows, f"npy,{job[0]}")
-        compete(folder, *job, options.rounds)
-    shutil.rmtree(base / "out", ignore_errors=True)
+    base.mkdir(exist_ok=True)
+    place = options.json or base / f"results-{options.rows}.json"
+    results = _resume(place, options.rows, base)
+    # growth first: what it needs of the disk is free again for the others
+    found = growth(base, options.rows) if options.growth else []
+    for job in found + standard(base, options.rows):
+        if not any(fnmatch(job.name, pattern) for pattern in options.jobs.split(",")):
+            continue
+        results["jobs"][job.name] = _compete(job, options.rounds, options.timeout)
+        _keep(place, results)
+        title = f"{job.title} ({job.name}, {results['jobs'][job.name]['rows']:,} ids)"
+        print(_table(title, summarize(results["jobs"][job.name])), flush=True)
+        if job in found and job.data[0].rows != options.rows:
+            shutil.rmtree(job.data[0].folder)
+    print(f"\nraw numbers: {place}")
+
+
+def _resume(place: Path, rows: int, base: Path) -> dict[str, Any]:
+    """What is known of the same code on the same machine, to be completed; else a new start."""
+    about = {"rows": rows, "machine": machine(base), "versions": versions()}
+    if place.exists():
+        known: dict[str, Any] = json.loads(place.read_text())
+        if all(known[key] == value for key, value in about.items()):
+            return known
+    limits = _script("limits.py", base)
+    limits.check_returncode()
+    return about | {"limits": json.loads(limits.stdout), "jobs": {}}
+
+
+def _keep(place: Path, results: dict[str, Any]) -> None:
+    part = place.with_name("part." + place.name)
+    part.write_text(json.dumps(results, indent=1))
+    os.replace(part, place)
+
+
+def _compete(job: Job, rounds: int, timeout: float) -> dict[str, Any]:
+    """Every contestant once a round; the first output of each is verified, or its times void."""
+    for data in job.data:
+        made = _script("data.py", data.folder, data.kind, data.rows, ",".join(data.formats))
+        made.check_returncode()
+        shutil.rmtree(data.folder / "out", ignore_errors=True)
+        (data.folder / "out").mkdir()
+    runs: dict[str, list[dict[str, Any]]] = {one.name: [] for one in job.contestants}
+    failures: dict[str, str] = {}
+    size = 0
+    copied = any(one.role is Role.LIMIT for one in job.contestants)
+    for round in range(rounds * (_SHORT if job.short else 1)):
+        for one in job.contestants:
+            if one.name in failures:
+                continue
+            print(f"\r\033[K{job.name}, round {round + 1}: {one.name}", end="", file=sys.stderr)
+            _remove(one)
+            _settle(job)
+            run = measure(one.command, timeout)
+            failure = run.failure or (_wrong(one, job) if round == 0 else None)
+            if failure:
+                failures[one.name] = failure
+            else:
+                figures = asdict(run)
+                del figures["failure"]
+                runs[one.name].append(figures)
+            if one.role is Role.MMFUSE and one.out and one.out.exists():
+                size = one.out.stat().st_size
+            if not (copied and one.role is Role.MMFUSE):
+                _remove(one)
+    print("\r\033[K", end="", file=sys.stderr)
+    for data in job.data:
+        shutil.rmtree(data.folder / "out")
+    return {
+        "title": job.title,
+        "date": datetime.now(UTC).date().isoformat(),
+        "rows": job.data[0].rows if job.data else 0,
+        "output": size,
+        "contestants": [
+            {
+                "name": one.name,
+                "role": one.role,
+                "runs": runs[one.name],
+                "failure": failures.get(one.name),
+            }
+            for one in job.contestants
+        ],
+    }
+
+
+def _settle(job: Job) -> None:
+    """The same state before every run, as far as it goes; short jobs touch little memory."""
+    if not job.short:
+        size = sum(file.stat().st_size for file in job.inputs) / (1 << 20)
+        _script("settle.py", min(_WARM_MEGABYTES, 2 * size), *job.inputs)
+
+
+def _wrong(one: Contestant, job: Job) -> str | None:
+    """What is wrong with an output."""
+    if one.out is None or one.check is None:
+        return None
+    check = _script("verify.py", one.out.parent.parent, one.out, *one.check)
+    if check.returncode == 0:
+        return None
+    lines = check.stderr.strip().splitlines() or ["no message"]
+    return f"wrong output: {next((line for line in lines if 'Error' in line), lines[-1])}"
+
+
+def _remove(one: Contestant) -> None:
+    """An output and what stands beside it."""
+    if one.out:
+        for file in one.out.parent.glob(f"{one.out.stem}.*"):
+            file.unlink()
+
+
+def _script(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a script of this folder."""
+    command = [sys.executable, str(_HERE / name), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def _table(title: str, lines: Iterable[Line]) -> str:
+    rows = [
+        f"\n{title}\n{'':27}{'wall s':>9}{'CPU s':>9}{'private MB':>12}{'resident MB':>13}"
+        f"{'wall':>9}{'CPU':>8}{'private':>9}"
+    ]
+    for line in lines:
+        if line.failure:
+            rows.append(f"{line.name:27}  failed: {line.failure}")
+            continue
+        figures, ratios = line.figures, line.ratios
+        cells = [f"{ratios[key]:.2f}x" if key in ratios else "" for key in ("wall", "cpu")]
+        private = f"{ratios['private']:.1f}x" if "private" in ratios else ""
+        rows.append(
+            f"{line.name:27}{figures['wall']:9.3f}{figures['cpu']:9.3f}"
+            f"{figures['private']:12.0f}{figures['resident']:13.0f}"
+            f"{cells[0]:>9}{cells[1]:>8}{private:>9}"
+        )
+    return "\n".join(rows)
 
 
 if __name__ == "__main__":

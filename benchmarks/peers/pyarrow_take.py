@@ -1,20 +1,29 @@
-"""pyarrow: look the ids up, then take rows. `FOLDER vector|wide|csv OUT.parquet`"""
+"""pyarrow: look the ids up, then take rows. `FOLDER npy|vector|wide|csv vector|wide OUT`"""
 
 import sys
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-folder, kind, out = sys.argv[1:]
+folder, kind, layout, out = sys.argv[1:]
 
 
 def read(name: str) -> pa.Table:
+    if kind == "npy":
+        values = np.load(f"{folder}/{name}.npy", mmap_mode="r")
+        vectors = pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
+        return pa.table({"id": np.load(f"{folder}/{name}.ids.npy"), "embedding": vectors})
     if kind == "csv":
-        return pa_csv.read_csv(f"{folder}/{name}.csv")
-    return pq.read_table(f"{folder}/{name}.{kind}.parquet")
+        from pyarrow import csv
+
+        place = f"{folder}/{name}.csv"
+        with open(place) as file:
+            _, *features = file.readline().replace('"', "").strip().split(",")
+        types = {"id": pa.int64(), **dict.fromkeys(features, pa.float32())}
+        return csv.read_csv(place, convert_options=csv.ConvertOptions(column_types=types))
+    return pq.read_table(f"{folder}/{name}.{kind}.parquet", memory_map=True)
 
 
 first, *others = [read(name) for name in ("image", "text", "audio")]
@@ -27,7 +36,7 @@ parts = [
     other.drop_columns("id").take(place.filter(kept))
     for other, place in zip(others, places, strict=True)
 ]
-if kind == "vector":
+if layout == "vector":
     blocks = [
         part["embedding"].combine_chunks().flatten().to_numpy().reshape(left.num_rows, -1)
         for part in (left, *parts)

@@ -1,0 +1,266 @@
+"""What is measured: jobs, and who takes part in each."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+_HERE = Path(__file__).resolve().parent
+_MMFUSE = str(Path(sys.executable).parent / "mmfuse")
+
+NUMPY, PYARROW, PANDAS = "numpy_by_hand", "pyarrow_take", "pandas_join"
+EAGER, STREAMING, DUCKDB = "polars_eager", "polars_streaming", "duckdb_join"
+TITLES = {
+    NUMPY: "NumPy by hand",
+    PYARROW: "pyarrow take",
+    PANDAS: "pandas",
+    EAGER: "polars eager",
+    STREAMING: "polars streaming",
+    DUCKDB: "DuckDB",
+}
+
+# (format of the inputs, layout of the output): who does it in a natural way
+CONCAT = {
+    ("npy", "npy"): (NUMPY, PANDAS),
+    ("npy", "vector"): (NUMPY, PYARROW, EAGER, STREAMING, DUCKDB),
+    ("npy", "wide"): (NUMPY, EAGER, STREAMING, PANDAS),
+    ("vector", "vector"): (NUMPY, PYARROW, EAGER, STREAMING, DUCKDB),
+    ("wide", "wide"): (PYARROW, EAGER, STREAMING, DUCKDB, PANDAS),
+    ("csv", "wide"): (PYARROW, EAGER, STREAMING, DUCKDB, PANDAS),
+}
+_LAYOUTS = {"npy": "npy", "vector": "vector Parquet", "wide": "wide Parquet", "csv": "CSV"}
+NORMALIZATIONS = ("none", "center", "l2", "minmax", "sigmoid", "softmax", "sqrt-dim", "zscore")
+STRATEGIES = ("concat", "sum", "mean", "product", "max", "min", "sketch", "random-lowrank", "outer")
+
+
+class Role(StrEnum):
+    """What a contestant's ratio to the first one says."""
+
+    MMFUSE = "mmfuse"
+    PEER = "peer"
+    LIMIT = "limit"
+    OTHER = "other"
+
+
+@dataclass(frozen=True)
+class Data:
+    """Inputs that a job needs: a set of `data.py` in some formats."""
+
+    base: Path
+    kind: str
+    rows: int
+    formats: tuple[str, ...] = ("npy",)
+
+    @property
+    def folder(self) -> Path:
+        return self.base / f"{self.kind}-{self.rows}"
+
+    def files(self, format: str) -> list[Path]:
+        """The modalities in a format."""
+        names = ("image", "text") if self.kind == "narrow" else ("image", "text", "audio")
+        suffix = format if format in ("npy", "csv") else f"{format}.parquet"
+        return [self.folder / f"{name}.{suffix}" for name in names]
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One way of doing a job; `check` are the arguments of `verify.py`, None for no output."""
+
+    name: str
+    role: Role
+    command: list[str]
+    out: Path | None = None
+    check: list[str] | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """Contestants that run in turn; the ratios are to the first. `short` ones run more often."""
+
+    name: str
+    title: str
+    data: list[Data]
+    contestants: list[Contestant]
+    inputs: list[Path] = field(default_factory=list)
+    short: bool = False
+
+
+def standard(base: Path, rows: int) -> list[Job]:
+    """Everything at one number of ids."""
+    return [
+        _help(),
+        _concat("tiny-npy", Data(base, "tiny", 10), "npy", "npy", short=True),
+        _concat("tiny-wide", Data(base, "tiny", 10, ("wide",)), "wide", "wide", short=True),
+        *(
+            # text is slow to parse: an eighth of the rows tells as much
+            _concat(
+                f"{kind}-{layout}",
+                Data(base, "main", rows // 8 if kind == "csv" else rows, (kind,)),
+                kind,
+                layout,
+            )
+            for kind, layout in CONCAT
+        ),
+        _text_ids(base, rows),
+        *_threads(base, rows),
+        _strategies(base, rows // 4),
+        _normalizations(base, rows // 4),
+    ]
+
+
+def growth(base: Path, rows: int) -> list[Job]:
+    """npy to vector Parquet at a quarter, half, once and twice the ids."""
+    return [
+        _concat(f"growth-{n}", Data(base, "main", n), "npy", "vector", peers=_GROWING, limits=False)
+        for n in (rows // 4, rows // 2, rows, 2 * rows)
+    ]
+
+
+_GROWING = (NUMPY, PYARROW, EAGER, STREAMING)
+
+
+def _concat(
+    name: str,
+    data: Data,
+    kind: str,
+    layout: str,
+    short: bool = False,
+    peers: tuple[str, ...] | None = None,
+    limits: bool = True,
+) -> Job:
+    """mmfuse and its peers; then, as the limit, `cp` of what mmfuse wrote."""
+    own = mmfuse("mmfuse", data, kind, layout)
+    suffix = _suffix(layout)
+    found = [own]
+    for peer in peers or CONCAT[kind, layout]:
+        out = data.folder / "out" / f"{peer}{suffix}"
+        script = str(_HERE / "peers" / f"{peer}.py")
+        command = [sys.executable, script, str(data.folder), kind, layout, str(out)]
+        check = ["--any-order"] if peer == DUCKDB else []
+        found.append(Contestant(TITLES[peer], Role.PEER, command, out, check))
+    if limits and not short:
+        copy = data.folder / "out" / f"copy{suffix}"
+        names = [str(own.out), str(copy)]
+        flushed = ["sh", "-c", 'cp "$0" "$1" && sync "$1"', *names]
+        found += [
+            Contestant("cp of the output", Role.LIMIT, ["cp", *names], copy),
+            Contestant("cp and fsync", Role.LIMIT, flushed, copy),
+        ]
+    title = f"{_LAYOUTS[kind]} → {_LAYOUTS[layout]}"
+    return Job(name, title, [data], found, data.files(kind), short)
+
+
+def mmfuse(
+    name: str,
+    data: Data,
+    kind: str = "npy",
+    layout: str = "vector",
+    strategy: str = "concat",
+    normalize: str = "none",
+    threads: int | None = None,
+    role: Role = Role.MMFUSE,
+) -> Contestant:
+    """One call of mmfuse."""
+    suffix = _suffix(layout)
+    out = data.folder / "out" / f"{name.replace(' ', '-')}{suffix}"
+    files = [f"{file.name.partition('.')[0]}={file}" for file in data.files(kind)]
+    command = [_MMFUSE, strategy, "-q", *files, "-o", str(out)]
+    if suffix == ".parquet":
+        command += ["--layout", layout]
+    if normalize != "none":
+        command += ["--normalize", normalize]
+    if threads:
+        command += ["--threads", str(threads)]
+    check = ["--strategy", strategy, "--normalize", normalize]
+    return Contestant(name, role, command, out, check)
+
+
+def _suffix(layout: str) -> str:
+    return ".npy" if layout == "npy" else ".parquet"
+
+
+def _help() -> Job:
+    python = [sys.executable, "-c"]
+    found = [
+        Contestant("mmfuse --help", Role.MMFUSE, [_MMFUSE, "--help"]),
+        Contestant("mmfuse concat --help", Role.OTHER, [_MMFUSE, "concat", "--help"]),
+        Contestant("Python that does nothing", Role.LIMIT, [*python, "pass"]),
+        Contestant("Python that imports NumPy", Role.LIMIT, [*python, "import numpy"]),
+    ]
+    return Job("help", "Start-up", [], found, short=True)
+
+
+def _text_ids(base: Path, rows: int) -> Job:
+    integers, texts = Data(base, "main", rows), Data(base, "text-ids", rows)
+    found = [
+        mmfuse("integer ids", integers),
+        mmfuse("text ids", texts, role=Role.OTHER),
+    ]
+    title = "Text ids beside integer ids, npy → vector Parquet"
+    return Job("text-ids", title, [integers, texts], found, integers.files("npy"))
+
+
+def _threads(base: Path, rows: int) -> list[Job]:
+    """Two threads are the reference, so the ratio of one thread is what the second one gains."""
+    cases = [
+        ("npy", "vector", "concat", "none", rows),
+        ("wide", "wide", "concat", "none", rows),
+        ("csv", "wide", "concat", "none", rows // 8),
+        ("npy", "vector", "concat", "zscore", rows),
+        ("npy", "vector", "sketch", "none", rows // 4),
+    ]
+    jobs = []
+    for kind, layout, strategy, normalize, n in cases:
+        data = Data(base, "main", n, (kind,))
+        found = [
+            mmfuse(
+                f"{threads} thread{'s' * (threads > 1)}",
+                data,
+                kind,
+                layout,
+                strategy,
+                normalize,
+                threads,
+                Role.MMFUSE if threads == 2 else Role.OTHER,
+            )
+            for threads in (2, 1)
+        ]
+        extra = f", {normalize}" if normalize != "none" else ""
+        title = f"Threads: {strategy}{extra}, {_LAYOUTS[kind]} → {_LAYOUTS[layout]}"
+        name = "-".join(["threads", kind, layout, strategy, normalize])
+        jobs.append(Job(name, title, [data], found, data.files(kind)))
+    return jobs
+
+
+def _strategies(base: Path, rows: int) -> Job:
+    """Three modalities of 512; two of 32 for `outer`, whose output has 33² columns."""
+    equal, narrow = Data(base, "equal", rows), Data(base, "narrow", rows)
+    found = [
+        mmfuse(
+            strategy,
+            narrow if strategy == "outer" else equal,
+            strategy=strategy,
+            role=Role.MMFUSE if strategy == "concat" else Role.OTHER,
+        )
+        for strategy in STRATEGIES
+    ]
+    title = "Strategies, npy → vector Parquet, 3 x 512 (outer: 2 x 32)"
+    files = equal.files("npy") + narrow.files("npy")
+    return Job("strategies", title, [equal, narrow], found, files)
+
+
+def _normalizations(base: Path, rows: int) -> Job:
+    equal = Data(base, "equal", rows)
+    found = [
+        mmfuse(
+            normalize,
+            equal,
+            normalize=normalize,
+            role=Role.MMFUSE if normalize == "none" else Role.OTHER,
+        )
+        for normalize in NORMALIZATIONS
+    ]
+    title = "Normalisations before concat, npy → vector Parquet, 3 x 512"
+    return Job("normalizations", title, [equal], found, equal.files("npy"))
