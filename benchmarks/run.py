@@ -93,7 +93,7 @@ def _compete(job: Job, rounds: int, timeout: float) -> dict[str, Any]:
         for one in job.contestants:
             if one.name in failures:
                 continue
-            print(f"\r\033[K{job.name}, round {round + 1}: {one.name}", end="", file=sys.stderr)
+            _progress(f"{job.name}, round {round + 1}: {one.name}")
             _remove(one)
             _settle(job)
             run = measure(one.command, timeout)
@@ -108,7 +108,7 @@ def _compete(job: Job, rounds: int, timeout: float) -> dict[str, Any]:
                 size = one.out.stat().st_size
             if not (copied and one.role is Role.MMFUSE):
                 _remove(one)
-    print("\r\033[K", end="", file=sys.stderr)
+    _progress("")
     for data in job.data:
         shutil.rmtree(data.folder / "out")
     return {
@@ -126,6 +126,11 @@ def _compete(job: Job, rounds: int, timeout: float) -> dict[str, Any]:
             for one in job.contestants
         ],
     }
+
+
+def _progress(text: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
 
 def _settle(job: Job) -> None:
