@@ -148,7 +148,7 @@ def _concat(
             Contestant("cp of the output", Role.LIMIT, ["cp", *names], copy),
             Contestant("cp and fsync", Role.LIMIT, flushed, copy),
         ]
-    title = f"{_LAYOUTS[kind]} → {_LAYOUTS[layout]}"
+    title = f"{'Start-up: ' * short}{_LAYOUTS[kind]} → {_LAYOUTS[layout]}"
     return Job(name, title, [data], found, data.files(kind), short)
 
 
