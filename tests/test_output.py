@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -160,6 +160,7 @@ _any_text = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_s
 @pytest.mark.parametrize("name", ["o.parquet", "o.csv", "o.tsv"])
 @settings(deadline=None, max_examples=25)
 @given(st.lists(_any_text, min_size=1, unique=True))
+@example(["[", "[1]"])
 def test_any_text_is_an_id(name: str, ids: list[str]) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder, name)

@@ -6,6 +6,8 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from mmfuse.files.columns import ID_NAMES
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -21,14 +23,15 @@ _TRUTH = frozenset(("true", "false", "True", "False", "TRUE", "FALSE"))
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def column_type(cells: list[str]) -> pa.DataType:
+def column_type(name: str, cells: list[str]) -> pa.DataType:
     """What a column holds, by its first cells; one number among them makes it numeric."""
     import pyarrow as pa
 
     told = [cell for cell in cells if cell not in MISSING]
     if told and all(cell in _TRUTH for cell in told):
         return pa.bool_()
-    if told and all(cell.lstrip().startswith("[") for cell in told):
+    lists = bool(told) and all(cell.lstrip().startswith("[") for cell in told)
+    if lists and name not in ID_NAMES:  # an id may be any text
         return pa.list_(pa.float64())
     # a column of 1,5 or 0x10 is refused for its first cell: nobody wants it left out as text
     numeric = any(map(is_number, told)) or all(_MEANT.fullmatch(c) or "\0" in c for c in told)

@@ -248,7 +248,8 @@ def open_sheet(file: InputFile, delimiter: str) -> Sheet:
         raise InputError("the table has no rows")
     longest = max(sum(4 * len(cell) + 3 for cell in row) for row in [names, *sample])
     columns = [[row[j] for row in sample if j < len(row)] for j in range(len(names))]
-    schema = pa.schema(list(zip(names, map(column_type, columns), strict=True)))
+    types = map(column_type, names, columns)
+    schema = pa.schema(list(zip(names, types, strict=True)))
     with _text(file, compression, "utf-8") as text:
         header = "".join(itertools.islice(text, lines)).encode(errors="surrogateescape")
     return Sheet(file, delimiter, compression, names, schema, longest, len(header))
