@@ -15,6 +15,7 @@ import numpy as np
 
 from mmfuse.core.source import Matrix, Sink
 from mmfuse.errors import OutputError, UsageError
+from mmfuse.files.flush import Flusher
 from mmfuse.files.formats import ColumnSink, FileSink, Format, Layout, Table, by_name, known_format
 from mmfuse.files.output import OutputFile, commit_all, write_stream, writing
 from mmfuse.files.paths import same_file
@@ -133,13 +134,16 @@ class OutputTarget:
                     write_stream(self._create(path).fd, content)
         with writing(self._place):
             self._sink = self.format.sink(self.fd, table)
-        return _Guarded(self._sink, self._place)
+        self._flusher = Flusher(self.fd)
+        self._opened.callback(self._flusher.close)
+        return _Guarded(self._sink, self._place, self._flusher)
 
     def commit(self) -> int:
         """Let everything appear, what belongs to the file before the file; returns its bytes."""
         assert self._sink is not None
         with writing(self._place):
             self._sink.close()
+            self._flusher.finish()
             if self.path == STDOUT:
                 return self._to_stdout()
             size = os.fstat(self.fd).st_size
@@ -166,16 +170,18 @@ def _refuse_folder(path: str) -> None:
 
 
 class _Guarded(Sink):
-    """A sink whose operating system errors name the output."""
+    """A sink whose operating system errors name the output, and whose bytes reach the disk soon."""
 
-    def __init__(self, sink: FileSink, path: str) -> None:
-        self._sink, self._path = sink, path
+    def __init__(self, sink: FileSink, path: str, flusher: Flusher) -> None:
+        self._sink, self._path, self._flusher = sink, path, flusher
         self.positional = sink.positional
 
     def write(self, start: int, block: Matrix) -> None:
         with writing(self._path):
             self._sink.write(start, block)
+            self._flusher.wrote(block.nbytes)
 
     def write_column(self, j: int, values: Matrix) -> None:
         with writing(self._path):
             cast(ColumnSink, self._sink).write_column(j, values)
+            self._flusher.wrote(values.nbytes)

@@ -18,7 +18,7 @@ from mmfuse.core.ids import Rows
 from mmfuse.core.plan import Access, Plan
 from mmfuse.core.pool import in_order
 from mmfuse.core.source import ColumnReader, Matrix, Progress, Sink, unseen
-from mmfuse.core.tally import Tally
+from mmfuse.core.tally import Tally, all_finite
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,8 @@ class ColumnEngine:
             out = x
         else:
             out[:] = x
-        tally.count_overflow(out, self.checked)
+        if self.checked and not all_finite(out):
+            tally.count_overflow(out)
         return out
 
 

@@ -20,7 +20,7 @@ from mmfuse.core.plan import Plan
 from mmfuse.core.pool import in_order
 from mmfuse.core.source import Matrix, Progress, Sink, Taken, unseen
 from mmfuse.core.statistics import Moments
-from mmfuse.core.tally import Tally
+from mmfuse.core.tally import Tally, all_finite
 
 Found = TypeVar("Found")
 
@@ -148,18 +148,24 @@ class Engine:
     ) -> tuple[Matrix, Tally]:
         tally = Tally.empty(len(self.taken))
         out = space.out[: stop - start]
+        copies = fusion.copies
         for first in range(start, stop, self.plan.tile_rows):
             last = min(first + self.plan.tile_rows, stop)
             blocks = []
             for m in range(len(self.taken)):
                 x = space.load(m, first, last)
-                tally.count_nonfinite(m, x, first, self.checked)
                 tally.measure(m, x, first, self.plan.rows)
-                tally.count_degenerate(m, fusion.normalize(m, x))
+                if not copies:
+                    tally.count_nonfinite(m, x, first, self.checked)
+                    tally.count_degenerate(m, fusion.normalize(m, x))
                 blocks.append(x)
             tile = out[first - start : last - start]
             fusion.fuse(blocks, tile)
-            tally.count_overflow(tile, self.checked)
+            if self.checked and not all_finite(tile):
+                if copies:  # then a look at the copy has been enough until now
+                    for m, x in enumerate(blocks):
+                        tally.count_nonfinite(m, x, first, self.checked)
+                tally.count_overflow(tile)
         return out, tally
 
 

@@ -53,6 +53,12 @@ class Fusion:
             m for m, chain in enumerate(self.chains) if any(s.learned is None for s in chain)
         )
 
+    @property
+    def copies(self) -> bool:
+        """Whether the output's values are those of the inputs, but for rounding."""
+        plain = not any(self.chains) and bool((self.schema.weights == 1).all())
+        return self.strategy.stacks and plain
+
     def learn(self, moments: Mapping[int, Moments]) -> Fusion:
         """Give the first stage that waits for it the moments of its modality's block."""
         chains = tuple(

@@ -25,7 +25,8 @@ are near each other lie near each other; gathered there.
 columns: a few columns at a time.
 """
 
-_TILE_BYTES = 2 << 20  # a tile's rows, read and fused, stay in a core's own cache
+# a tile's rows, read and fused, stay near a core, and are worth the threads' taking of turns
+_TILE_BYTES = 4 << 20
 _BLOCK_BYTES = 8 << 20  # a block is written at once
 _STATISTIC_TILES = 32
 _BUCKET_BYTES = 128 << 20

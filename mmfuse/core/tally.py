@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,14 +67,15 @@ class Tally:
 
         `x` begins at output row `start` of `n`.
         """
-        sample = sampled(n)
-        first, last = np.searchsorted(sample, (start, start + len(x)))
-        rows = x[sample[first:last] - start].astype(np.float64)
-        self.squares[m][first:last] += np.einsum("ij,ij->i", rows, rows)
+        sample = _sampled(n)
+        first, last = bisect_left(sample, start), bisect_left(sample, start + len(x))
+        if first < last:
+            rows = x[np.array(sample[first:last]) - start].astype(np.float64)
+            self.squares[m][first:last] += np.einsum("ij,ij->i", rows, rows)
 
     def norms(self, m: int, n: int) -> list[float]:
         """Mean and standard deviation of the lengths of the sampled rows of modality `m`."""
-        lengths = np.sqrt(self.squares[m][: len(sampled(n))])
+        lengths = np.sqrt(self.squares[m][: min(n, _SAMPLE)])
         lengths = lengths[np.isfinite(lengths)]
         return [float(lengths.mean()), float(lengths.std())] if len(lengths) else []
 
@@ -80,15 +83,15 @@ class Tally:
         """Note the rows that the stages of modality `m` left as they were."""
         self.degenerate[m] = _add(self.degenerate[m], left)
 
-    def count_overflow(self, out: Matrix, checked: bool) -> None:
+    def count_overflow(self, out: Matrix) -> None:
         """Note output values that are not finite."""
-        if checked and not all_finite(out):
-            self.overflow += int(out.size - np.count_nonzero(np.isfinite(out)))
+        self.overflow += int(out.size - np.count_nonzero(np.isfinite(out)))
 
 
-def sampled(n: int) -> NDArray[np.int64]:
+@lru_cache(1)
+def _sampled(n: int) -> list[int]:
     """Evenly spaced ones of `n` rows, ascending."""
-    return np.linspace(0, n - 1, min(n, _SAMPLE)).astype(np.int64)
+    return [int(row) for row in np.linspace(0, n - 1, min(n, _SAMPLE))]
 
 
 def all_finite(x: Matrix) -> bool:
