@@ -175,10 +175,8 @@ def prepare(
         memory=settings.memory,
         cache=available_memory() // 2,  # the output wants its share
         passes=1 + (settings.nan == "drop") + max(map(_lessons, chains)),
-        columnwise=settings.columnar
-        and strategy.stacks
-        and settings.nan != "drop"
-        and not any(chains),
+        columnar=settings.columnar,
+        columnwise=strategy.stacks and settings.nan != "drop" and not any(chains),
     )
     fusion = Fusion(schema, chains, strategy)
     return Job(command, sources, alignment, accesses, fusion, columns, dtype, work, settings)
@@ -261,7 +259,7 @@ def _run_columns(job: Job, sink: Sink, opened: ExitStack, progress: Progress) ->
     engine = ColumnEngine(
         readers,
         job.accesses,
-        job.alignment.rows,
+        [rows if rows is None else rows.astype(np.intp) for rows in job.alignment.rows],
         _working(job),
         job.fusion.schema.weights.tolist(),
         job.plan,

@@ -172,7 +172,7 @@ def test_any_text_is_an_id(name: str, ids: list[str]) -> None:
 @pytest.mark.parametrize("name", ["o.parquet", "o.csv", "o.npy"])
 def test_bytes_do_not_depend_on_threads_or_memory(name: str, tmp_path: Path) -> None:
     table = Table([f"k{k}" + ',"' * (k == 4321) for k in range(5000)], _matrix(0, 5000, 40))
-    for k, how in enumerate(({"threads": 1}, {"threads": 4}, {"threads": 2, "memory": 8 << 20})):
+    for k, how in enumerate(({"threads": 1}, {"threads": 4}, {"threads": 2, "memory": 16 << 20})):
         (tmp_path / str(k)).mkdir()
         _fuse(table, tmp_path / str(k) / name, **how)
     written = {(tmp_path / str(k) / name).read_bytes() for k in range(3)}

@@ -79,18 +79,19 @@ class ColumnEngine:
         if rows is None:
             picked[:] = stored
         else:
-            np.take(stored, rows, out=picked, mode="clip")
+            stored.take(rows, out=picked, mode="clip")
         if x is not picked:
             x[:] = picked
         tally.count_nonfinite(m, x[:, None], 0, self.checked)
         tally.measure(m, x[:, None], 0, len(x))
         if self.weights[m] != 1:
             np.multiply(x, x.dtype.type(self.weights[m]), out=x)
+        same = self.weights[m] == 1 and x.dtype == out.dtype
         if x.dtype == out.dtype:
             out = x
         else:
             out[:] = x
-        if self.checked and not all_finite(out):
+        if self.checked and not same and not all_finite(out):
             tally.count_overflow(out)
         return out
 

@@ -185,7 +185,8 @@ class _Workspace:
             stored if stored.dtype == working else np.empty(stored.shape, working)
             for stored, working in zip(self._stored, engine.working, strict=True)
         ]
-        self.out = np.empty((min(plan.block_rows, plan.rows) if width else 0, width), dtype)
+        rows = min(plan.block_rows, plan.rows) if width else 0
+        self.out = np.empty((rows, width), dtype, order="F" if plan.columnar else "C")
 
     def load(self, m: int, start: int, stop: int) -> Block:
         """Rows start…stop of modality `m`, in the precision of arithmetic."""

@@ -12,6 +12,7 @@ from mmfuse.core.normalization import Normalization
 from mmfuse.core.schema import Schema
 from mmfuse.core.statistics import Moments
 from mmfuse.core.strategy import Learned, Strategy
+from mmfuse.core.transpose import copy
 
 
 @dataclass(frozen=True)
@@ -90,10 +91,11 @@ class Fusion:
         """Fuse rows of normalised blocks into `out`, rounded to its dtype once, at the end."""
         assert self.learned is not None
         working = out.dtype if self.strategy.stacks else np.result_type(out, *blocks)
-        exact = out if working == out.dtype else np.empty(out.shape, working)
+        direct = self.strategy.stacks or (working == out.dtype and out.flags.c_contiguous)
+        exact = out if direct else np.empty(out.shape, working)
         self.strategy.fuse(Batch(blocks, self.schema.weights), exact, self.learned)
         if exact is not out:
-            out[:] = exact
+            copy(exact, out)
 
 
 def _learn_first(chain: tuple[Stage, ...], moments: Moments) -> tuple[Stage, ...]:

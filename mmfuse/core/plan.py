@@ -28,9 +28,10 @@ columns: a few columns at a time.
 # a tile's rows, read and fused, stay near a core, and are worth the threads' taking of turns
 _TILE_BYTES = 4 << 20
 _BLOCK_BYTES = 8 << 20  # a block is written at once
+_WIDE_BLOCK_BYTES = 64 << 20  # in pieces, one a column, which are to be worth a call
 _STATISTIC_TILES = 32
 _BUCKET_BYTES = 128 << 20
-_COLUMN_BYTES = 32 << 20
+_COLUMN_BYTES = 12 << 20
 
 
 class Access(NamedTuple):
@@ -56,7 +57,8 @@ class Plan:
         on the widths alone, never on memory or threads, so that the same rows always stand in the
         same tile and every result is the same to the bit.
     block_rows: rows that are written together; whole tiles. bucket_rows: rows of the output whose
-        partitioned rows lie together; whole blocks.
+        partitioned rows lie together; whole blocks. columnar: whether a block's columns are
+        contiguous, as the output has them.
     columns: columns that are read together, where columns are read.
     threads: blocks in work at a time. workspace: bytes that one thread needs.
     stored, spilled: bytes decoded into memory, and into temporary files. read: bytes of features
@@ -70,6 +72,7 @@ class Plan:
     threads: int
     workspace: int
     bucket_rows: int = 0
+    columnar: bool = False
     columns: int = 0
     stored: int = 0
     spilled: int = 0
@@ -96,27 +99,29 @@ def plan(
     memory: int,
     cache: int,
     passes: int = 1,
+    columnar: bool = False,
     columnwise: bool = False,
 ) -> Plan:
     """Decide how to make `rows` rows of `width` columns of the inputs.
 
     memory: bytes of working memory. cache: bytes of files that the system can keep in memory.
-    passes: how often every row is read. columnwise: whether the output is written by columns,
-    each made of one input column.
+    passes: how often every row is read. columnar: whether the output is stored by columns.
+    columnwise: whether each of them is a column of an input.
 
     Raises ResourceError where not even one tile fits into `memory` bytes.
     """
-    if columnwise and all(access.columnar for access in inputs):
+    if columnar and columnwise and all(access.columnar for access in inputs):
         by_columns = _by_columns(rows, inputs, width, dtype, threads, memory)
         if by_columns is not None:
             return by_columns
     row_bytes = sum(access.dim * (access.dtype.itemsize + 8) for access in inputs)
     out_bytes = width * dtype.itemsize
-    tile = _power_of_two(_TILE_BYTES // (row_bytes + out_bytes), 16, 4096)
+    tile = _power_of_two(_TILE_BYTES // (row_bytes + out_bytes), 16, 2048)
     # a strategy may hold a handful of a tile's intermediate results
     fixed = tile * (row_bytes + 6 * out_bytes)
     room = memory // 2
-    block = tile * max(1, min(_BLOCK_BYTES, room // threads - fixed) // (tile * out_bytes))
+    wanted = _WIDE_BLOCK_BYTES if columnar else _BLOCK_BYTES
+    block = tile * max(1, min(wanted, room // threads - fixed) // (tile * out_bytes))
     needed = fixed + block * out_bytes
     threads = max(1, min(threads, room // needed, -(-rows // block)))
     if needed > room:
@@ -137,7 +142,9 @@ def plan(
         n * _bytes(access, rows if way == "gather" else access.rows)
         for access, way, n in zip(inputs, ways, times, strict=True)
     )
-    return Plan(rows, ways, tile, block, threads, needed, bucket, 0, stored, spilled, read)
+    return Plan(
+        rows, ways, tile, block, threads, needed, bucket, columnar, 0, stored, spilled, read
+    )
 
 
 def _ways(

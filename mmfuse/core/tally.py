@@ -70,8 +70,8 @@ class Tally:
         sample = _sampled(n)
         first, last = bisect_left(sample, start), bisect_left(sample, start + len(x))
         if first < last:
-            rows = x[np.array(sample[first:last]) - start].astype(np.float64)
-            self.squares[m][first:last] += np.einsum("ij,ij->i", rows, rows)
+            rows = x[sample[first:last] - start].astype(np.float64)
+            self.squares[m][first:last] += np.square(rows).sum(axis=1)
 
     def norms(self, m: int, n: int) -> list[float]:
         """Mean and standard deviation of the lengths of the sampled rows of modality `m`."""
@@ -89,9 +89,9 @@ class Tally:
 
 
 @lru_cache(1)
-def _sampled(n: int) -> list[int]:
+def _sampled(n: int) -> NDArray[np.int64]:
     """Evenly spaced ones of `n` rows, ascending."""
-    return [int(row) for row in np.linspace(0, n - 1, min(n, _SAMPLE))]
+    return np.linspace(0, n - 1, min(n, _SAMPLE)).astype(np.int64)
 
 
 def all_finite(x: Matrix) -> bool:

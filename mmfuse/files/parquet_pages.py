@@ -10,6 +10,7 @@ Spec: Apache Parquet format, data pages v1 of PLAIN values (``README.md``, ``Enc
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import accumulate, pairwise
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
@@ -27,10 +28,6 @@ GROUP_ROWS = 1 << 17
 VECTOR_GROUP_BYTES = 128 << 20
 WIDE_GROUP_BYTES = 512 << 20
 WIDE_GROUP_MIN_ROWS = 1 << 12
-
-# Rows become columns a few at a time, in strips long enough for a column's part of one to be
-# worth a call to write it.
-STRIP, STRIP_COLUMNS = 1 << 13, 128
 
 _MAGIC = b"PAR1"
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -71,6 +68,7 @@ class PageWriter:
             fields = [column.arrow for column in self._columns]
             self._notes["ARROW:schema"] = arrow_schema.schema_value(fields, metadata)
         self._groups = self._lay_out(_group_rows(self._features))
+        self._pieces = lru_cache(8)(self._cut)  # a block has the same for each of its columns
         if self._groups:  # a file that has its blocks is written several times as fast
             os.posix_fallocate(fd, 0, self._groups[-1].offsets[-1])
 
@@ -81,11 +79,9 @@ class PageWriter:
         if self._features[0].width is not None:
             self._write(0, start, block)
             return
-        for top in range(0, len(block), STRIP):
-            rows = block[top : top + STRIP]
-            for left in range(0, self._width, STRIP_COLUMNS):
-                for j, values in enumerate(transposed(rows[:, left : left + STRIP_COLUMNS]), left):
-                    self._write(j, start + top, values)
+        contiguous = block.strides[0] == block.itemsize
+        for j, values in enumerate(block.T if contiguous else transposed(block)):
+            self._write(j, start, values)
 
     def write_column(self, j: int, start: int, values: NDArray[Any]) -> None:
         """Write values of feature ``j`` from row ``start`` on, in the wide layout."""
@@ -115,19 +111,24 @@ class PageWriter:
         if values.dtype != self._dtype or not 0 <= start <= stop <= self._rows:
             raise ValueError(f"{values.dtype} rows {start} to {stop}, of {self._rows}")
         data = np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
-        row_bytes = self._features[j].size(0, 1)
+        for group, offset, prefix, size in self._pieces(start, stop):
+            _pwrite(self._fd, group.offsets[1 + j] + offset, prefix, data[:size])
+            data = data[size:]
+
+    def _cut(self, start: int, stop: int) -> list["_Piece"]:
+        """Cut rows at the pages of a column of features, all of which have the same."""
+        column, pieces = self._features[0], []
+        row_bytes = column.size(0, 1)
         while start < stop:
             group = self._groups[start // self._groups[0].rows]
-            page, offset = self._features[j].find(group.first, group.stop, start)
-            offset += group.offsets[1 + j]
+            page, offset = column.find(group.first, group.stop, start)
             end = min(stop, page.stop)
-            size = (end - start) * row_bytes
-            if start == page.first:
-                _pwrite(self._fd, offset, page.prefix, data[:size])
-            else:
+            prefix = page.prefix if start == page.first else b""
+            if not prefix:
                 offset += len(page.prefix) + (start - page.first) * row_bytes
-                _pwrite(self._fd, offset, data[:size])
-            start, data = end, data[size:]
+            pieces.append(_Piece(group, offset, prefix, (end - start) * row_bytes))
+            start = end
+        return pieces
 
     def _lay_out(self, group_rows: int) -> list["_Group"]:
         """Give each column chunk its place, row group after row group."""
@@ -154,6 +155,16 @@ class PageWriter:
             groups.append(thrift.row_group(group.rows, size, chunks))
         schema = [element for column in self._columns for element in column.schema()]
         return thrift.file_metadata(len(self._columns), schema, self._rows, groups, self._notes)
+
+
+class _Piece(NamedTuple):
+    """Consecutive rows of one page: its group, the offset in the group's chunk, what comes before
+    the values, and how many bytes the values take."""
+
+    group: "_Group"
+    offset: int
+    prefix: bytes
+    size: int
 
 
 class _Group(NamedTuple):

@@ -107,6 +107,11 @@ class ValueColumn:
     """The definition level of a value that is not null."""
     _chunks: Sequence[Chunk]
 
+    @property
+    def uncompressed(self) -> bool:
+        """Whether no chunk says that its pages are compressed."""
+        return all(chunk.codec == UNCOMPRESSED for chunk in self._chunks)
+
     def pages(self, fd: int, group: int) -> Iterator[NDArray[Any]]:
         """The values of a row group, page after page, each array of shape (values,).
 

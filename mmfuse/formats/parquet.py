@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import partial
-from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from mmfuse.core.ids import Ids, IntegerIds
-from mmfuse.core.source import Matrix, Part
-from mmfuse.errors import InputError
-from mmfuse.files.arrow import ArrowSource, arrow_source, columns_of, ids_of
+from mmfuse.core.source import Matrix
+from mmfuse.files.arrow import ArrowSource, arrow_source, ids_of
 from mmfuse.files.columns import choose_ids
 from mmfuse.files.formats import FileSink, Layout, Reading, Table
-from mmfuse.files.inputs import InputFile, looks_like, open_arrow, reading
+from mmfuse.files.inputs import InputFile
 from mmfuse.files.parquet_pages import PageWriter
+from mmfuse.files.parquet_source import ParquetSource, batches_of, open_table
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
 suffixes: Sequence[str] = (".parquet", ".pq")
 layouts: Sequence[Layout] = ("vector", "wide")
 column_layouts: Sequence[Layout] = ("wide",)
 
-_BATCH_BYTES = 16 << 20
-_READ_BYTES = 64 << 10
-
 
 def open(file: InputFile, name: str, how: Reading) -> ArrowSource:
     """One modality in a Parquet file; see `formats.Format`."""
-    table = _open(file)
+    table = open_table(file)
     return arrow_source(
         name,
         table.schema_arrow,
-        lambda columns: _batches(table, columns),
+        lambda columns: batches_of(table, columns),
         how,
         label=file.label,
         rows=table.metadata.num_rows,
@@ -45,98 +39,11 @@ def open(file: InputFile, name: str, how: Reading) -> ArrowSource:
     )
 
 
-@dataclass(kw_only=True)
-class ParquetSource(ArrowSource):
-    """A modality in a Parquet file: row groups are read on their own, or columns."""
-
-    footer: pq.FileMetaData
-
-    @property
-    def columnar(self) -> bool:
-        return self.choice.vector is None
-
-    def parts(self) -> Sequence[Part]:
-        return [
-            Part(start, rows, partial(self._group, group, start))
-            for group, (start, rows) in enumerate(_groups(self.footer))
-        ]
-
-    def _group(self, group: int, start: int) -> Iterator[Matrix]:
-        with reading(self.label):
-            assert self.file is not None
-            yield from self.matrices(
-                _batches(_open(self.file, self.footer), self.taken, [group]), start
-            )
-
-    def column_reader(self) -> ParquetColumns:
-        return ParquetColumns(self)
-
-
-class ParquetColumns:
-    """Columns of a wide Parquet file, a row group's part of each at a time."""
-
-    def __init__(self, source: ParquetSource) -> None:
-        self._source = source
-
-    def read(self, first: int, last: int, out: Matrix) -> None:
-        """Fill `out`, shape `(last - first, n)`, with features first…last."""
-        source = self._source
-        with reading(source.label):
-            assert source.file is not None
-            table = _open(source.file, source.footer)
-            names = source.taken[first:last]
-            for group, (start, rows) in enumerate(_groups(source.footer)):
-                columns = table.read_row_group(group, columns=names, use_threads=False)
-                for batch in columns.select(names).combine_chunks().to_batches():
-                    out[:, start : start + rows] = columns_of(batch, out.dtype)
-
-    def close(self) -> None:
-        """Raise InputError if the file changed meanwhile."""
-        self._source.verify()
-
-
-def _groups(footer: pq.FileMetaData) -> list[tuple[int, int]]:
-    """The first row of every row group, and how many it has."""
-    rows = [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
-    return list(zip(accumulate(rows, initial=0), rows, strict=False))
-
-
 def read_ids(file: InputFile, column: str | None) -> Ids:
     """The id column alone: the one named, else by the rules."""
-    table = _open(file)
+    table = open_table(file)
     chosen = choose_ids(table.schema_arrow.names, column)
-    return ids_of((batch.column(0) for batch in _batches(table, [chosen])), chosen)
-
-
-def _open(file: InputFile, footer: pq.FileMetaData | None = None) -> pq.ParquetFile:
-    import pyarrow.parquet as pq
-
-    if not file.head.startswith(b"PAR1"):
-        raise InputError(f"not a Parquet file: it looks like {looks_like(file.head)}")
-    return pq.ParquetFile(
-        open_arrow(file),
-        metadata=footer,
-        page_checksum_verification=True,
-        # page by page: by default a whole row group comes into memory first, and no faster
-        pre_buffer=False,
-        buffer_size=_READ_BYTES,
-    )
-
-
-def _batches(
-    table: pq.ParquetFile, columns: list[str], groups: Sequence[int] | None = None
-) -> Iterator[pa.RecordBatch]:
-    """Batches of columns, of all row groups or some, each small beside the memory."""
-    footer = table.metadata
-    row_bytes = 8 * max(1, len(columns))
-    if footer.num_rows:
-        # of all columns: asking for one column's size ends the process if the footer is damaged
-        stored = sum(footer.row_group(g).total_byte_size for g in range(footer.num_row_groups))
-        row_bytes = max(row_bytes, stored // footer.num_rows)
-    rows = max(1, min(65_536, _BATCH_BYTES // row_bytes))
-    for batch in table.iter_batches(rows, groups, columns=columns, use_threads=True):
-        batch.validate(full=True)
-        yield batch.select(columns)
+    return ids_of((batch.column(0) for batch in batches_of(table, [chosen])), chosen)
 
 
 def _may_lack(footer: pq.FileMetaData) -> dict[str, bool]:
@@ -195,5 +102,5 @@ def companions(table: Table) -> Mapping[str, bytes]:
 
 def metadata(file: InputFile) -> str | None:
     """The record under the key `mmfuse` of the footer."""
-    record = (_open(file).metadata.metadata or {}).get(b"mmfuse")
+    record = (open_table(file).metadata.metadata or {}).get(b"mmfuse")
     return None if record is None else record.decode()

@@ -7,6 +7,7 @@ from itertools import accumulate
 from mmfuse.core.batch import Batch, Block
 from mmfuse.core.schema import Schema
 from mmfuse.core.strategy import Learned, Strategy, stack_columns
+from mmfuse.core.transpose import copy
 
 
 @dataclass(frozen=True)
@@ -35,4 +36,4 @@ class Concat(Strategy):
     def fuse(self, batch: Batch, out: Block, learned: Learned) -> None:
         start = 0
         for block in batch.blocks:
-            out[:, start : (start := start + block.shape[1])] = block
+            copy(block, out[:, start : (start := start + block.shape[1])])

@@ -34,6 +34,7 @@ MIB = 1 << 20
     st.integers(0, 40),
     st.integers(1, 3),
     st.booleans(),
+    st.booleans(),
 )
 @settings(deadline=None, max_examples=300)
 def test_what_is_promised(
@@ -45,9 +46,15 @@ def test_what_is_promised(
     bits: int,
     cache_bits: int,
     passes: int,
+    columnar: bool,
     columnwise: bool,
 ) -> None:
-    more = {"cache": 1 << cache_bits, "passes": passes, "columnwise": columnwise}
+    more = {
+        "cache": 1 << cache_bits,
+        "passes": passes,
+        "columnar": columnar,
+        "columnwise": columnwise,
+    }
     ample = plan(1, inputs, width, dtype, threads=1, memory=AMPLE, cache=AMPLE)
     try:
         made = plan(rows, inputs, width, dtype, threads=threads, memory=1 << bits, **more)
@@ -59,6 +66,7 @@ def test_what_is_promised(
     assert 1 <= made.threads <= threads
     assert made.memory <= 1 << bits
     if made.columns:
+        assert columnar
         assert columnwise
         assert all(access.columnar for access in inputs)
         assert set(made.ways) == {"columns"}
@@ -68,7 +76,7 @@ def test_what_is_promised(
     assert made.tile_rows == ample.tile_rows
     assert made.statistic_rows == ample.statistic_rows
     assert made.tile_rows & (made.tile_rows - 1) == 0
-    assert 16 <= made.tile_rows <= 4096
+    assert 16 <= made.tile_rows <= 2048
     assert made.block_rows % made.tile_rows == 0
     assert made.statistic_rows % made.tile_rows == 0
     assert made.bucket_rows % made.block_rows == 0
@@ -148,11 +156,11 @@ class TestWays:
 
 
 class TestColumns:
-    def planned(self, rows: int, memory: int, columnar: bool = True, **more: bool) -> Plan:
-        inputs = [Access(rows, 512, F4, "stream", True, columnar)] * 2
+    def planned(self, rows: int, memory: int, by_columns: bool = True, **more: bool) -> Plan:
+        inputs = [Access(rows, 512, F4, "stream", True, by_columns)] * 2
         return plan(
             rows, inputs, 1024, F4, threads=2, memory=memory, cache=1 << 40,
-            **{"columnwise": True, **more},
+            **{"columnar": True, "columnwise": True, **more},
         )  # fmt: skip
 
     def test_columns_are_read_some_at_a_time(self) -> None:
@@ -170,6 +178,7 @@ class TestColumns:
         assert self.planned(100_000_000, 512 * MIB).ways == ("sequential",) * 2
 
     def test_not_unless_input_and_output_and_fusion_allow_it(self) -> None:
+        assert not self.planned(1000, 512 * MIB, by_columns=False).columns
         assert not self.planned(1000, 512 * MIB, columnar=False).columns
         assert not self.planned(1000, 512 * MIB, columnwise=False).columns
 
@@ -177,7 +186,7 @@ class TestColumns:
 def test_more_memory_means_larger_blocks() -> None:
     cuts = [
         plan(10**6, [Access(1, 512, F4)], 512, F4, threads=2, memory=mib * MIB, cache=0)
-        for mib in (16, 24, 32, 1024)
+        for mib in (24, 32, 40, 1024)
     ]
     blocks = [cut.block_rows for cut in cuts]
     assert blocks == sorted(blocks)

@@ -119,10 +119,9 @@ def small(page: int, rows: int, group: int) -> Iterator[None]:
     """Shrink pages and row groups, for small tables to have many of both."""
     sizes = {"GROUP_ROWS": rows, "WIDE_GROUP_MIN_ROWS": 1}
     limits = {"VECTOR_GROUP_BYTES": group, "WIDE_GROUP_BYTES": group}
-    tiles = {"STRIP": 7, "STRIP_COLUMNS": 3}
     with (
         mock.patch.object(parquet_columns, "PAGE_BYTES", page),
-        mock.patch.multiple(parquet_pages, **sizes, **limits, **tiles),
+        mock.patch.multiple(parquet_pages, **sizes, **limits),
     ):
         yield
 
