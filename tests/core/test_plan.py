@@ -164,10 +164,9 @@ class TestColumns:
         )  # fmt: skip
 
     def test_columns_are_read_some_at_a_time(self) -> None:
-        made = self.planned(1_000_000, 512 * MIB)
+        made = self.planned(100_000, 512 * MIB)
         assert made.ways == ("columns",) * 2
-        assert made.columns * 4_000_000 <= 32 * MIB
-        assert made.columns > 1
+        assert 1 < made.columns <= 12 * MIB // 400_000
 
     def test_one_at_a_time_if_they_are_long(self) -> None:
         made = self.planned(10_000_000, 512 * MIB)
