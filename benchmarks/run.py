@@ -28,7 +28,7 @@ from measure import measure
 from summary import Line, summarize
 
 _HERE = Path(__file__).resolve().parent
-_WARM_MEGABYTES = 4096
+_WARM_MEGABYTES = 12_288
 _SHORT = 3  # times the rounds, for jobs of a fraction of a second
 
 
