@@ -44,21 +44,32 @@ def write(name: str, kind: str, ids: np.ndarray, values: np.ndarray) -> str:
         frame = pd.DataFrame({"id": ids, **{k: v.astype(np.float64) for k, v in columns.items()}})
         frame.to_csv(f"{name}.csv", index=False)
         return f"{name}.csv"
-    if kind == "vector":
+    if "vector" in kind:
         flat = pa.array(values.reshape(-1))
         columns = {"embedding": pa.FixedSizeListArray.from_arrays(flat, values.shape[1])}
     table = pa.table({"id": ids, **columns})
-    pq.write_table(table, f"{name}.parquet", row_group_size=700)
+    how: dict[str, Any] = {}
+    if "plain" in kind:
+        codec = "none" if "bare" in kind else "snappy"
+        how = {"use_dictionary": False, "compression": codec, "data_page_size": 2000}
+    pq.write_table(table, f"{name}.parquet", row_group_size=700, **how)
     return f"{name}.parquet"
 
 
-KINDS = ["npy", "fortran", "csv", "vector", "wide"]
+KINDS = [
+    *("npy", "fortran", "csv", "vector", "wide"),
+    *("plain vector", "bare plain vector", "plain wide", "bare plain wide"),
+]
 WAYS = {
     "npy": {"gather", "partitioned", "memory"},
     "fortran": {"memory", "partitioned", "sequential"},
     "csv": {"memory", "partitioned", "sequential"},
     "vector": {"memory", "partitioned", "sequential"},
+    "plain vector": {"memory", "partitioned", "sequential"},
+    "bare plain vector": {"gather", "partitioned", "memory"},
     "wide": {"memory", "partitioned", "sequential", "columns"},
+    "plain wide": {"memory", "partitioned", "sequential", "columns"},
+    "bare plain wide": {"memory", "partitioned", "sequential", "columns"},
 }
 
 
@@ -195,3 +206,69 @@ class TestColumns:
             norms.append([item.norm for item in fused.summary.inputs])
             monkeypatch.setattr(planning, "_by_columns", lambda *_: None)
         np.testing.assert_allclose(norms[0], norms[1], rtol=1e-12)
+
+
+class TestOddPages:
+    """Where plain pages end, pyarrow goes on, or says what is wrong."""
+
+    def written(self, name: str, vectors: list[Any], **how: Any) -> str:
+        kind = pa.list_(pa.float32())
+        table = pa.table({"id": range(len(vectors)), "embedding": pa.array(vectors, kind)})
+        how = {"use_dictionary": False, "compression": "none", **how}
+        pq.write_table(table, name, row_group_size=10, data_page_size=32, **how)
+        return name
+
+    def fuse(self, path: str) -> np.ndarray:
+        other = np.arange(30)[::-1]
+        found = mmfuse.fuse("concat", {"o": (np.zeros((30, 1)), other), "a": path}).matrix
+        assert found is not None
+        return found[::-1, 1:]
+
+    @pytest.mark.parametrize("compression", ["none", "snappy"])
+    @pytest.mark.parametrize("checksums", [False, True])
+    def test_regular_pages(self, here: Path, compression: str, checksums: bool) -> None:
+        vectors = np.arange(90, dtype=np.float32).reshape(30, 3)
+        path = self.written(
+            "a.parquet", list(vectors), compression=compression, write_page_checksum=checksums
+        )
+        np.testing.assert_array_equal(self.fuse(path), vectors)
+        np.testing.assert_array_equal(mmfuse.fuse("concat", [path]).matrix, vectors)
+
+    @pytest.mark.parametrize(
+        ("odd", "told"),
+        [
+            ([1.0, 2.0], "row 26 has 2 values where the first has 3"),
+            (None, "1 vector is null; the first in row 26|vectors are null; the first in row 26"),
+        ],
+    )
+    def test_a_row_that_is_odd(self, here: Path, odd: Any, told: str) -> None:
+        vectors: list[Any] = [[1.0, 2.0, 3.0]] * 30
+        vectors[25] = odd
+        with pytest.raises(InputError, match=told):
+            self.fuse(self.written("a.parquet", vectors))
+        with pytest.raises(InputError, match=told):
+            mmfuse.fuse("concat", [self.written("a.parquet", vectors)])
+
+    def test_two_odd_rows_that_make_up_for_each_other(self, here: Path) -> None:
+        vectors: list[Any] = [[1.0, 2.0, 3.0]] * 30
+        vectors[12:14] = [[1.0, 2.0], [3.0, 4.0, 5.0, 6.0]]
+        with pytest.raises(InputError, match="row 13 has 2 values where the first has 3"):
+            self.fuse(self.written("a.parquet", vectors))
+
+    def test_a_value_that_is_null(self, here: Path) -> None:
+        vectors: list[Any] = [[1.0, 2.0, 3.0]] * 30
+        vectors[25] = [1.0, None, 3.0]
+        with pytest.raises(InputError, match="1 value is NaN or infinite; the first ids: '25'"):
+            self.fuse(self.written("a.parquet", vectors))
+
+    def test_a_column_with_nulls_beside_plain_ones(self, here: Path) -> None:
+        columns = {f"c{j}": np.arange(30.0) + j for j in range(4)}
+        odd = pa.array([None if row == 25 else float(row) for row in range(30)])
+        table = pa.table({"id": range(30), **columns, "odd": odd})
+        how: dict[str, Any] = {"use_dictionary": False, "row_group_size": 10}
+        pq.write_table(table, "a.parquet", **how)
+        fused = mmfuse.fuse("concat", ["a.parquet"], "o.parquet", layout="wide", nan="keep")
+        assert [item.way for item in fused.summary.inputs] == ["columns"]
+        found = pq.read_table("o.parquet").to_pandas().to_numpy()[:, 1:]
+        expected = np.column_stack([*columns.values(), odd.to_numpy(zero_copy_only=False)])
+        np.testing.assert_array_equal(found, expected)

@@ -33,16 +33,21 @@ class StreamReader:
     """Takes `rows` (ascending; None: all) of a source, each once a pass, from several threads.
 
     A block stays in memory until its last row is taken, so threads may be some blocks apart.
-    Whoever asks for what is gone begins a new pass.
+    Whoever asks for what is gone begins a new pass. One block is decoded ahead, so that those who
+    wait for it do not wait for all of it.
     """
 
     def __init__(self, source: Source, rows: Rows | None) -> None:
+        from concurrent.futures import ThreadPoolExecutor  # which is slow to import
+
         self._source, self._rows = source, rows
         self._lock = Lock()
+        self._decoder = ThreadPoolExecutor(1)
         self._rewind()
 
     def _rewind(self) -> None:
         self._coming: Iterator[Matrix] = iter(self._source.blocks())
+        self._next = self._decoder.submit(next, self._coming, None)
         self._read = 0
         self._kept: list[_Block] = []
 
@@ -69,12 +74,13 @@ class StreamReader:
         if first < min([self._read, *(block.start for block in self._kept)]):
             self._rewind()
         while self._read <= last:
-            values = next(self._coming, None)
+            values = self._next.result()
             if values is None:
                 raise InputError(
                     f"the file ends after {self._read:,} of {self._source.rows:,} rows",
                     where=self._source.label,
                 )
+            self._next = self._decoder.submit(next, self._coming, None)
             start, stop = self._read, self._read + len(values)
             self._read = stop
             if wanted := self._wanted(start, stop):
@@ -90,4 +96,5 @@ class StreamReader:
     def close(self) -> None:
         """Raise InputError if the source changed meanwhile."""
         self._kept = []
+        self._decoder.shutdown(cancel_futures=True)
         self._source.verify()
