@@ -18,7 +18,7 @@ Way = Literal["gather", "sequential", "memory", "partitioned", "columns"]
 """How a modality is read.
 
 gather: every row where it is, in the output's order.
-sequential: from the beginning to the end, because the output has its rows in its own order.
+sequential: once from the beginning to the end, because the output has its rows in its own order.
 memory: decoded once into memory, and gathered there.
 partitioned: from the beginning to the end into a temporary file, where rows of the output that
 are near each other lie near each other; gathered there.
@@ -161,7 +161,7 @@ def _ways(
         in_place = access.storage == "file" and (access.ordered or random <= cache)
         if in_place or access.storage == "memory":
             ways.append("gather")
-        elif access.ordered and not (passes > 1 and fits):
+        elif access.ordered and passes == 1:
             ways.append("sequential")
         elif fits:
             ways.append("memory")

@@ -30,11 +30,10 @@ class _Block:
 
 
 class StreamReader:
-    """Takes `rows` (ascending; None: all) of a source, each once a pass, from several threads.
+    """Takes `rows` (ascending; None: all) of a source, each once, from several threads.
 
-    A block stays in memory until its last row is taken, so threads may be some blocks apart.
-    Whoever asks for what is gone begins a new pass. One block is decoded ahead, so that those who
-    wait for it do not wait for all of it.
+    A block stays in memory until its last row is taken, so threads may be some blocks apart. One
+    block is decoded ahead, so that those who wait for it do not wait for all of it.
     """
 
     def __init__(self, source: Source, rows: Rows | None) -> None:
@@ -42,14 +41,11 @@ class StreamReader:
 
         self._source, self._rows = source, rows
         self._lock = Lock()
-        self._decoder = ThreadPoolExecutor(1)
-        self._rewind()
-
-    def _rewind(self) -> None:
-        self._coming: Iterator[Matrix] = iter(self._source.blocks())
-        self._next = self._decoder.submit(next, self._coming, None)
-        self._read = 0
         self._kept: list[_Block] = []
+        self._read = 0
+        self._coming: Iterator[Matrix] = iter(source.blocks())
+        self._decoder = ThreadPoolExecutor(1)
+        self._next = self._decoder.submit(next, self._coming, None)
 
     def read(self, rows: slice | Rows, out: Matrix) -> None:
         """Fill `out` with the rows, which ascend."""
@@ -61,18 +57,15 @@ class StreamReader:
             blocks = self._holding(int(rows[0]), int(rows[-1]))
         for block in blocks:
             first, last = np.searchsorted(rows, (block.start, block.stop))
-            np.take(
-                block.values, rows[first:last] - block.start, axis=0, out=out[first:last],
-                mode="clip",
-            )  # fmt: skip
+            places = rows[first:last] - block.start
+            np.take(block.values, places, axis=0, out=out[first:last], mode="clip")
             with self._lock:
                 block.wanted -= last - first
-                self._kept = [block for block in self._kept if block.wanted]
+        with self._lock:
+            self._kept = [block for block in self._kept if block.wanted]
 
     def _holding(self, first: int, last: int) -> list[_Block]:
-        """The blocks that hold rows first…last."""
-        if first < min([self._read, *(block.start for block in self._kept)]):
-            self._rewind()
+        """The blocks that hold rows first…last, read as far as that takes."""
         while self._read <= last:
             values = self._next.result()
             if values is None:
