@@ -67,11 +67,14 @@ class ColumnEngine:
                 spaces.put(space)
             return tally
 
-        tally = Tally.empty(len(dims))
-        for (_, first, last), found in in_order(work, tasks, self.plan.threads):
-            tally = tally.merge(found)
-            self.progress("fusing columns", last - first, before[-1])
-        return tally
+        tallies = [Tally.empty(len(dims))]
+
+        def take(task: tuple[int, int, int], found: Tally) -> None:
+            tallies.append(tallies.pop().merge(found))
+            self.progress("fusing columns", task[2] - task[1], before[-1])
+
+        in_order(work, tasks, self.plan.threads, take)
+        return tallies[0]
 
     def _column(self, m: int, stored: Matrix, space: _Workspace, tally: Tally) -> Matrix:
         """A column of modality `m` as the output has it."""

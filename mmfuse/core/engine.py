@@ -6,7 +6,7 @@ what they find is merged in the order of the rows, so that results do not depend
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -56,15 +56,23 @@ class Engine:
         def gather(space: _Workspace, start: int, stop: int) -> tuple[dict[int, Moments], Tally]:
             return self._gather(fusion, space, start, stop)
 
-        for found, part in self._pass("learning", gather, self.plan.statistic_rows, fusion):
-            tally = tally.merge(part)
-            gathered = {m: gathered[m].merge(moments) for m, moments in found.items()}
+        def take(start: int, found: tuple[dict[int, Moments], Tally]) -> None:
+            nonlocal tally, gathered
+            tally = tally.merge(found[1])
+            gathered = {m: gathered[m].merge(moments) for m, moments in found[0].items()}
+
+        self._pass("learning", gather, self.plan.statistic_rows, take, fusion)
         return gathered, tally
 
     def finite_rows(self, fusion: Fusion) -> NDArray[np.bool_]:
         """Which output rows have finite values only, shape `(n,)`."""
-        parts = self._pass("checking", self._finite, self.plan.statistic_rows, fusion)
-        return np.concatenate(list(parts))
+        finite = np.ones(self.plan.rows, bool)
+
+        def take(start: int, found: NDArray[np.bool_]) -> None:
+            finite[start : start + len(found)] = found
+
+        self._pass("checking", self._finite, self.plan.statistic_rows, take, fusion)
+        return finite
 
     def run(self, fusion: Fusion, sink: Sink, width: int, dtype: np.dtype[Any]) -> Tally:
         """Fuse all rows into the sink."""
@@ -76,19 +84,23 @@ class Engine:
                 sink.write(start, block)
                 return found
 
-            for found in self._pass("fusing", write, self.plan.block_rows, fusion, width, dtype):
+            def count(start: int, found: Tally) -> None:
+                nonlocal tally
                 tally = tally.merge(found)
+
+            self._pass("fusing", write, self.plan.block_rows, count, fusion, width, dtype)
             return tally
 
-        def produce(space: _Workspace, start: int, stop: int) -> tuple[int, Matrix, Tally]:
+        def produce(space: _Workspace, start: int, stop: int) -> tuple[Matrix, Tally]:
             block, found = self._fuse(fusion, space, start, stop)
-            return start, block.copy(), found
+            return block.copy(), found
 
-        for start, block, found in self._pass(
-            "fusing", produce, self.plan.block_rows, fusion, width, dtype
-        ):
-            sink.write(start, block)
-            tally = tally.merge(found)
+        def take(start: int, found: tuple[Matrix, Tally]) -> None:
+            nonlocal tally
+            sink.write(start, found[0])
+            tally = tally.merge(found[1])
+
+        self._pass("fusing", produce, self.plan.block_rows, take, fusion, width, dtype)
         return tally
 
     def _pass(
@@ -96,11 +108,12 @@ class Engine:
         name: str,
         work: Callable[[_Workspace, int, int], Found],
         step: int,
+        take: Callable[[int, Found], None],
         fusion: Fusion,
         width: int = 0,
         dtype: np.dtype[Any] | None = None,
-    ) -> Iterator[Found]:
-        """`work` over all rows, `step` at a time, on the plan's threads; results in row order."""
+    ) -> None:
+        """`work` over all rows, `step` at a time, on the plan's threads; `take` in row order."""
         n = self.plan.rows
         spaces: SimpleQueue[_Workspace] = SimpleQueue()
         for _ in range(self.plan.threads):
@@ -115,9 +128,11 @@ class Engine:
             finally:
                 spaces.put(space)
 
-        for start, found in in_order(task, range(0, n, step), self.plan.threads):
-            yield found
+        def progress(start: int, found: Found) -> None:
+            take(start, found)
             self.progress(name, min(step, n - start), n)
+
+        in_order(task, range(0, n, step), self.plan.threads, progress)
 
     def _gather(
         self, fusion: Fusion, space: _Workspace, start: int, stop: int

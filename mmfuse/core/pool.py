@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -14,12 +14,18 @@ Found = TypeVar("Found")
 
 
 def in_order(
-    work: Callable[[Task], Found], tasks: Sequence[Task], threads: int
-) -> Iterator[tuple[Task, Found]]:
-    """`work` of every task, on threads; in the order of the tasks, with few results waiting."""
+    work: Callable[[Task], Found],
+    tasks: Sequence[Task],
+    threads: int,
+    take: Callable[[Task, Found], None],
+) -> None:
+    """Hand the result of every task to `take`, in the order of the tasks; few results wait.
+
+    No generator: on an error of either function, no thread is at work any more when it is raised.
+    """
     if threads == 1:
         for task in tasks:
-            yield task, work(task)
+            take(task, work(task))
         return
     from concurrent.futures import ThreadPoolExecutor  # which is slow to import
 
@@ -30,10 +36,10 @@ def in_order(
                 waiting.append((task, pool.submit(work, task)))
                 if len(waiting) > 2 * threads:
                     first, future = waiting.popleft()
-                    yield first, future.result()
+                    take(first, future.result())
             while waiting:
                 first, future = waiting.popleft()
-                yield first, future.result()
+                take(first, future.result())
         finally:
             for _, future in waiting:
                 future.cancel()

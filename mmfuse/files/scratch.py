@@ -79,8 +79,7 @@ class ScratchRoom:
             if start != end:
                 raise InputError(f"the file ends after {start:,} of {end:,} rows")
 
-        for _ in in_order(work, source.parts(), self._threads):
-            """Only the errors count."""
+        in_order(work, source.parts(), self._threads, lambda *_: None)
         source.verify()
 
     def _on_disk(self, source: Source, kept: int, targets: Rows) -> ArrayReader:

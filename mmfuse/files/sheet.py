@@ -78,19 +78,21 @@ class Sheet:
         workers = min(pa.cpu_count(), _MOST_WORKERS)
         parse = self._parser(types)
         running: deque[Future[pa.Table]] = deque()
-        with ThreadPoolExecutor(workers) as pool:
-            try:
-                for chunk in chunks:
-                    running.append(pool.submit(parse, chunk))
-                    if len(running) > workers:
-                        yield from running.popleft().result().to_batches()
-                while running:
+        pool = ThreadPoolExecutor(workers)
+        try:
+            for chunk in chunks:
+                running.append(pool.submit(parse, chunk))
+                if len(running) > workers:
                     yield from running.popleft().result().to_batches()
-            except pa.ArrowInvalid:
-                self._locate(types)
-                raise
-            finally:
-                pool.shutdown(cancel_futures=True)
+            while running:
+                yield from running.popleft().result().to_batches()
+        except pa.ArrowInvalid:
+            self._locate(types)
+            raise
+        finally:
+            # without waiting: this may run wherever garbage is collected, in a thread that is
+            # just being started too, which would wait for itself
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _parser(self, types: Mapping[str, pa.DataType]) -> Callable[[bytearray], pa.Table]:
         """What parses whole rows, in one thread and most of the time without Python's lock."""
