@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import csv
 import gzip
 import json
@@ -42,6 +43,25 @@ def test_a_quote_that_is_never_closed_does_not_swallow_rows(
     content = f"id,x,title\na,1,hi\n{text}".encode()
     with pytest.raises(InputError, match="line 3: a quote is never closed"):
         fuse(path, gzip.compress(content) if packed else content)
+
+
+def test_batches_that_nobody_takes_wait_for_no_thread(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They may be collected as garbage in a thread that is just starting."""
+    waited: list[bool] = []
+
+    class Pool(concurrent.futures.ThreadPoolExecutor):
+        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+            waited.append(wait)
+            super().shutdown(wait, cancel_futures=cancel_futures)
+
+    monkeypatch.setattr(concurrent.futures, "ThreadPoolExecutor", Pool)
+    path.write_text("id,x\na,1\nb,2\n")
+    batches = open_sheet(open_input(str(path), "a"), ",").batches({"x": pa.float64()})
+    assert next(batches).num_rows == 2
+    batches.close()  # type: ignore[attr-defined]
+    assert waited == [False]
 
 
 def test_a_quote_within_a_cell_is_a_character(path: Path) -> None:
