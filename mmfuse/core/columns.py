@@ -67,14 +67,15 @@ class ColumnEngine:
                 spaces.put(space)
             return tally
 
-        tallies = [Tally.empty(len(dims))]
+        tally = Tally.empty(len(dims))
 
         def take(task: tuple[int, int, int], found: Tally) -> None:
-            tallies.append(tallies.pop().merge(found))
+            nonlocal tally
+            tally = tally.merge(found)
             self.progress("fusing columns", task[2] - task[1], before[-1])
 
         in_order(work, tasks, self.plan.threads, take)
-        return tallies[0]
+        return tally
 
     def _column(self, m: int, stored: Matrix, space: _Workspace, tally: Tally) -> Matrix:
         """A column of modality `m` as the output has it."""
@@ -89,12 +90,13 @@ class ColumnEngine:
         tally.measure(m, x[:, None], 0, len(x))
         if self.weights[m] != 1:
             np.multiply(x, x.dtype.type(self.weights[m]), out=x)
-        same = self.weights[m] == 1 and x.dtype == out.dtype
-        if x.dtype == out.dtype:
-            out = x
-        else:
+        if x.dtype != out.dtype:
             out[:] = x
-        if self.checked and not same and not all_finite(out):
+        elif self.weights[m] == 1:
+            return x  # which has been looked at
+        else:
+            out = x
+        if self.checked and not all_finite(out):
             tally.count_overflow(out)
         return out
 

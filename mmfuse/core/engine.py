@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -53,15 +54,14 @@ class Engine:
         tally = Tally.empty(len(self.taken))
         gathered = {m: Moments.empty(fusion.schema.dims[m]) for m in fusion.unlearned}
 
-        def gather(space: _Workspace, start: int, stop: int) -> tuple[dict[int, Moments], Tally]:
-            return self._gather(fusion, space, start, stop)
-
         def take(start: int, found: tuple[dict[int, Moments], Tally]) -> None:
             nonlocal tally, gathered
             tally = tally.merge(found[1])
             gathered = {m: gathered[m].merge(moments) for m, moments in found[0].items()}
 
-        self._pass("learning", gather, self.plan.statistic_rows, take, fusion)
+        self._pass(
+            "learning", partial(self._gather, fusion), self.plan.statistic_rows, take, fusion
+        )
         return gathered, tally
 
     def finite_rows(self, fusion: Fusion) -> NDArray[np.bool_]:
@@ -77,28 +77,20 @@ class Engine:
     def run(self, fusion: Fusion, sink: Sink, width: int, dtype: np.dtype[Any]) -> Tally:
         """Fuse all rows into the sink."""
         tally = Tally.empty(len(self.taken))
-        if sink.positional:
 
-            def write(space: _Workspace, start: int, stop: int) -> Tally:
-                block, found = self._fuse(fusion, space, start, stop)
-                sink.write(start, block)
-                return found
-
-            def count(start: int, found: Tally) -> None:
-                nonlocal tally
-                tally = tally.merge(found)
-
-            self._pass("fusing", write, self.plan.block_rows, count, fusion, width, dtype)
-            return tally
-
-        def produce(space: _Workspace, start: int, stop: int) -> tuple[Matrix, Tally]:
+        def produce(space: _Workspace, start: int, stop: int) -> tuple[Matrix | None, Tally]:
             block, found = self._fuse(fusion, space, start, stop)
-            return block.copy(), found
+            if not sink.positional:
+                return block.copy(), found
+            sink.write(start, block)
+            return None, found
 
-        def take(start: int, found: tuple[Matrix, Tally]) -> None:
+        def take(start: int, found: tuple[Matrix | None, Tally]) -> None:
             nonlocal tally
-            sink.write(start, found[0])
-            tally = tally.merge(found[1])
+            block, part = found
+            if block is not None:
+                sink.write(start, block)
+            tally = tally.merge(part)
 
         self._pass("fusing", produce, self.plan.block_rows, take, fusion, width, dtype)
         return tally

@@ -131,19 +131,23 @@ def plan(
             hint="allow more with --memory, or fuse to fewer columns",
         )
     ways, stored, spilled = _ways(rows, inputs, memory - room, cache, passes)
-    laid_out = sum(
-        access.dim * access.dtype.itemsize
-        for access, way in zip(inputs, ways, strict=True)
-        if way == "partitioned"
-    )
-    bucket = block * max(1, _BUCKET_BYTES // (block * max(laid_out, 1)))
-    times = [passes if way in ("gather", "sequential") else 1 for way in ways]
+    bucket = block * max(1, _BUCKET_BYTES // (block * max(spilled // rows, 1)))
     read = sum(
-        n * _bytes(access, rows if way == "gather" else access.rows)
-        for access, way, n in zip(inputs, ways, times, strict=True)
+        passes * _bytes(access, rows) if way == "gather" else _bytes(access, access.rows)
+        for access, way in zip(inputs, ways, strict=True)
     )
     return Plan(
-        rows, ways, tile, block, threads, needed, bucket, columnar, 0, stored, spilled, read
+        rows,
+        ways,
+        tile,
+        block,
+        threads,
+        needed,
+        bucket_rows=bucket,
+        columnar=columnar,
+        stored=stored,
+        spilled=spilled,
+        read=read,
     )
 
 

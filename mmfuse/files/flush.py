@@ -40,8 +40,7 @@ class Flusher:
 
     def finish(self) -> None:
         """Wait for a flush that is going on. Raises the OSError that one ended with."""
-        if self._thread is not None:
-            self._thread.join()
+        self.close()
         if self._error is not None:
             raise self._error
 

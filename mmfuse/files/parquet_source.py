@@ -39,7 +39,7 @@ class ParquetSource(ArrowSource):
 
     @property
     def storage(self) -> Storage:
-        vector = self.choice.vector and self.plain(self.choice.vector)
+        vector = self._vector
         in_place = vector and vector.uncompressed and vector.dtype == self.dtype
         return "file" if in_place else "stream"
 
@@ -81,7 +81,12 @@ class ParquetSource(ArrowSource):
         finally:
             os.close(fd)
 
-    @property
+    @cached_property
+    def _vector(self) -> ValueColumn | None:
+        """The column of vectors, if there is one and it is plain."""
+        return self.plain(self.choice.vector) if self.choice.vector else None
+
+    @cached_property
     def groups(self) -> list[tuple[int, int]]:
         """The first row of every row group, and how many it has."""
         rows = [self.footer.row_group(g).num_rows for g in range(self.footer.num_row_groups)]
@@ -102,10 +107,9 @@ class ParquetSource(ArrowSource):
         """The rows of a row group, the first being row `start` of the file."""
         done = 0
         with reading(self.label):
-            vector = self.choice.vector and self.plain(self.choice.vector)
-            if vector:
+            if self._vector is not None:
                 try:
-                    for block in self._vectors(vector, group):
+                    for block in self._vectors(self._vector, group):
                         yield block
                         done += len(block)
                 except Irregular:
@@ -144,7 +148,7 @@ class ParquetSource(ArrowSource):
 
     def _pages(self) -> Pages | None:
         """Where the pages of vectors are in the file, if each holds whole rows, as they are."""
-        column = self.plain(self.choice.vector or "")
+        column = self._vector
         assert column is not None
         found: list[tuple[int, int]] = []
         try:

@@ -9,7 +9,6 @@ may hold, and with it what pyarrow makes of a column's type, is not looked at.
 Spec: Apache Parquet format, ``README.md``, ``parquet.thrift`` and ``Encodings.md``.
 """
 
-import os
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmfuse.errors import InputError
+from mmfuse.files.inputs import read_all
 from mmfuse.files.parquet_codecs import CODECS, UNCOMPRESSED, decompress
 from mmfuse.files.parquet_footer import Chunk, Metadata, parse_footer
 from mmfuse.files.parquet_levels import all_as_long, all_defined
@@ -254,13 +255,8 @@ class _Window:
 def _read(fd: int, at: int, size: int) -> memoryview:
     """Read bytes at a place in a file.  Raises Irregular if they are not to be had."""
     data = np.empty(size, np.uint8).data
-    done = 0
-    while done < size:
-        try:
-            count = os.preadv(fd, [data[done:]], at + done)
-        except OSError as error:
-            raise Irregular(str(error)) from error
-        if not count:
-            raise Irregular("the file ends too early")
-        done += count
+    try:
+        read_all(fd, data, at, "")
+    except InputError as error:
+        raise Irregular("the file ends too early, or cannot be read") from error
     return data
