@@ -38,6 +38,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--jobs", default="*", help="names or globs, with commas")
+    parser.add_argument("--peers", default="*", help="of each job, names or globs, with commas")
     parser.add_argument("--growth", action="store_true", help="also a quarter to twice the rows")
     parser.add_argument("--timeout", type=float, default=600.0, help="seconds for one run")
     parser.add_argument("--json", type=Path, help="by default results-ROWS.json beside the data")
@@ -49,8 +50,13 @@ def main() -> None:
     # growth first: what it needs of the disk is free again for the others
     found = growth(base, options.rows) if options.growth else []
     for job in found + standard(base, options.rows):
-        if not any(fnmatch(job.name, pattern) for pattern in options.jobs.split(",")):
+        if not _matches(job.name, options.jobs):
             continue
+        job.contestants[:] = [
+            one
+            for one in job.contestants
+            if one.role is not Role.PEER or _matches(one.name, options.peers)
+        ]
         results["jobs"][job.name] = _compete(job, options.rounds, options.timeout)
         _keep(place, results)
         title = f"{job.title} ({job.name}, {results['jobs'][job.name]['rows']:,} ids)"
@@ -58,6 +64,10 @@ def main() -> None:
         if job in found and job.data[0].rows != options.rows:
             shutil.rmtree(job.data[0].folder)
     print(f"\nraw numbers: {place}")
+
+
+def _matches(name: str, patterns: str) -> bool:
+    return any(fnmatch(name, pattern) for pattern in patterns.split(","))
 
 
 def _resume(place: Path, rows: int, base: Path) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def test_what_is_promised(
         "columnar": columnar,
         "columnwise": columnwise,
     }
-    ample = plan(1, inputs, width, dtype, threads=1, memory=AMPLE, cache=AMPLE)
+    ample = plan(rows, inputs, width, dtype, threads=1, memory=AMPLE, cache=AMPLE)
     try:
         made = plan(rows, inputs, width, dtype, threads=threads, memory=1 << bits, **more)
     except ResourceError:
@@ -72,11 +72,12 @@ def test_what_is_promised(
         assert set(made.ways) == {"columns"}
         assert made.columns <= width
         return
-    # the same rows stand in the same tile for any count of rows, threads, and memory
+    # the same rows stand in the same tile for any count of threads and any memory
     assert made.tile_rows == ample.tile_rows
     assert made.statistic_rows == ample.statistic_rows
     assert made.tile_rows & (made.tile_rows - 1) == 0
     assert 16 <= made.tile_rows <= 2048
+    assert made.tile_rows < max(2 * rows, 17)
     assert made.block_rows % made.tile_rows == 0
     assert made.statistic_rows % made.tile_rows == 0
     assert made.bucket_rows % made.block_rows == 0
@@ -185,7 +186,7 @@ class TestColumns:
 def test_more_memory_means_larger_blocks() -> None:
     cuts = [
         plan(10**6, [Access(1, 512, F4)], 512, F4, threads=2, memory=mib * MIB, cache=0)
-        for mib in (24, 32, 40, 1024)
+        for mib in (96, 128, 160, 1024)
     ]
     blocks = [cut.block_rows for cut in cuts]
     assert blocks == sorted(blocks)
