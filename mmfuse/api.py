@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfuse.core.align import By
+from mmfuse.core.align import By, Joining
+from mmfuse.core.fusion import Missing
 from mmfuse.core.ids import Ids, IntegerIds
+from mmfuse.core.join import Duplicates, Join
 from mmfuse.core.options import options as options_of
 from mmfuse.core.registry import NORMALIZATIONS, STRATEGIES, strategy_class
 from mmfuse.core.source import Progress, unseen
@@ -20,11 +22,12 @@ from mmfuse.core.strategy import Strategy
 from mmfuse.errors import UsageError
 from mmfuse.files.formats import Layout
 from mmfuse.files.scratch import ScratchRoom
-from mmfuse.job import Job, Settings, prepare, run
+from mmfuse.job import Job, Settings, run
 from mmfuse.nonfinite import NanPolicy
 from mmfuse.output import STDOUT, MemorySink, OutputOptions, OutputTarget
+from mmfuse.prepare import prepare
 from mmfuse.request import PerModality, inputs_of
-from mmfuse.sources import Option, SourceOptions, open_sources
+from mmfuse.sources import Opened, Option, SourceOptions, open_sources
 from mmfuse.summary import Summary
 
 if TYPE_CHECKING:
@@ -65,7 +68,14 @@ def fuse(
     column: Option = None,
     input_format: Option = None,
     sidecar: bool = True,
+    id_transform: Option = None,
     by: By = "auto",
+    join: Join = "inner",
+    duplicates: Duplicates = "error",
+    missing: Missing | None = None,
+    sort_ids: bool = False,
+    strict: bool = False,
+    min_overlap: float = 0.0,
     nan: NanPolicy = "error",
     dtype: str = "float32",
     format: str | None = None,
@@ -84,9 +94,16 @@ def fuse(
         sequence of `[NAME=]PATH`.
     output: a path, or "-" for standard output; without one the matrix is returned.
     normalize: names of normalisations, `"center,l2"` or a list. weight: multiplies a block after
-        its normalisation. ids, id_column, column, input_format: see `SourceOptions`.
+        its normalisation. ids, id_column, column, input_format, id_transform: see `SourceOptions`.
         Each is a value for all modalities, or a mapping of their names ("*" for the others).
     by: "auto" (ids where there are any, else position), "id" or "position".
+    join: the ids of the output: "inner" those of all inputs, "left" those of the first, "outer"
+        those of any. duplicates: several rows of one id: "error", "first", "mean" and "max" (of
+        the rows), "explode" (a row for every combination).
+    missing: what stands for a modality in a row that lacks it, after normalisation: "zero",
+        "mean", "nan" or "error"; None: as the strategy declares.
+    sort_ids: the natural order of the ids, instead of the first input's. strict: no row may be
+        dropped. min_overlap: the share of every input's ids that all inputs must have.
     nan: what to do with values that are not finite: error, keep, zero, mean or drop.
     format, layout, compression, clobber: see `OutputOptions`.
     threads: None for one a processor. memory: working memory in bytes.
@@ -98,30 +115,39 @@ def fuse(
     inputs = inputs_of(modalities)
     names = [item.name for item in inputs]
     with ExitStack() as resources:
-        normalizations = PerModality.of("--normalize", normalize, names)
-        weights = PerModality.of("--weight", weight, names)
         target = None
         if output is not None:  # before the inputs: what cannot be written fails at once
             wanted = OutputOptions(format, layout, compression, clobber)
             target = OutputTarget(os.fspath(output), wanted, dry_run=dry_run)
             resources.callback(target.close)
-        opened = open_sources(inputs, SourceOptions(ids, id_column, column, input_format, sidecar))
-        if target is not None:
-            target.protect(opened.paths)
+        how = SourceOptions(ids, id_column, column, input_format, sidecar, id_transform)
+        joining = Joining(by, join, duplicates, sort_ids, strict, min_overlap)
         columnar = target is not None and target.columnar
-        settings = Settings(by, dtype, nan, threads, memory, columnar)
+        settings = Settings(joining, missing, dtype, nan, threads, memory, columnar)
+        normalizations = PerModality.of("--normalize", normalize, names)
+        weights = PerModality.of("--weight", weight, names)
+        opened = open_sources(inputs, how)
         job = prepare(command, chosen, opened.sources, normalizations, weights, settings)
-        if dry_run:
-            planned = replace(_to(target, job.summary()), dry_run=True, reads=opened.files)
-            return _fused(job, planned, None)
-        folder = _scratch_folder(output)
-        scratch = ScratchRoom(job.plan.bucket_rows, folder, job.plan.threads, progress)
-        if target is None:
-            return _in_memory(job, scratch, progress)
-        summary = run(job, target.sink, scratch, progress)
-        summary.reads = opened.files
-        summary.bytes = target.commit() or summary.bytes
-        return _fused(job, _to(target, summary), None)
+        return _finished(job, opened, target, dry_run, progress)
+
+
+def _finished(
+    job: Job, opened: Opened, target: OutputTarget | None, dry_run: bool, progress: Progress
+) -> Fused:
+    """Do the job, unless it is a dry run."""
+    if target is not None:
+        target.protect(opened.paths)
+    if dry_run:
+        planned = replace(_to(target, job.summary()), dry_run=True, reads=opened.files)
+        return _fused(job, planned, None)
+    folder = _scratch_folder(target)
+    scratch = ScratchRoom(job.plan.bucket_rows, folder, job.plan.threads, progress)
+    if target is None:
+        return _in_memory(job, scratch, progress)
+    summary = run(job, target.sink, scratch, progress)
+    summary.reads = opened.files
+    summary.bytes = target.commit() or summary.bytes
+    return _fused(job, _to(target, summary), None)
 
 
 def _strategy(strategy: str | Strategy, options: Mapping[str, Any]) -> tuple[Strategy, str]:
@@ -139,11 +165,11 @@ def _strategy(strategy: str | Strategy, options: Mapping[str, Any]) -> tuple[Str
     return found(**options), strategy
 
 
-def _scratch_folder(output: str | os.PathLike[str] | None) -> str | None:
+def _scratch_folder(target: OutputTarget | None) -> str | None:
     """Beside the output, where there is room for it; else where temporary files go."""
-    if output is None or os.fspath(output) == STDOUT or "TMPDIR" in os.environ:
+    if target is None or target.path == STDOUT or "TMPDIR" in os.environ:
         return None
-    return os.path.dirname(os.path.realpath(output))
+    return os.path.dirname(os.path.realpath(target.path))
 
 
 def _in_memory(job: Job, scratch: ScratchRoom, progress: Progress) -> Fused:

@@ -2,44 +2,38 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmfuse import __version__
-from mmfuse.core.align import Alignment, By, align
+from mmfuse.core.align import Joining
+from mmfuse.core.aligned import Aligned, Pool
+from mmfuse.core.alignment import Alignment
 from mmfuse.core.columns import ColumnEngine
 from mmfuse.core.engine import Engine
-from mmfuse.core.fusion import Fusion, Stage
-from mmfuse.core.ids import Rows
+from mmfuse.core.fusion import Fusion, Missing
 from mmfuse.core.options import options as options_of
-from mmfuse.core.plan import Access, Plan, plan
-from mmfuse.core.registry import normalization
-from mmfuse.core.schema import Modality, Schema
-from mmfuse.core.source import Progress, Scratch, Sink, Source, Taken
-from mmfuse.core.strategy import Strategy
+from mmfuse.core.plan import Access, Plan
+from mmfuse.core.source import Progress, Scratch, Sink, Source
 from mmfuse.core.tally import Tally
-from mmfuse.errors import InputError, UsageError
+from mmfuse.errors import InputError
 from mmfuse.files.inputs import reading
-from mmfuse.files.machine import available_memory
 from mmfuse.findings import notes, refuse_nonfinite
-from mmfuse.nonfinite import NanPolicy, filling
-from mmfuse.request import PerModality
+from mmfuse.nonfinite import NanPolicy
 from mmfuse.summary import InputSummary, Summary
-
-_DTYPES = ("float16", "float32", "float64")
-_POLICIES = ("error", "keep", "zero", "mean", "drop")
 
 
 @dataclass(frozen=True)
 class Settings:
     """How rows are matched, cleaned and computed; see `mmfuse.fuse`."""
 
-    by: By = "auto"
+    joining: Joining = field(default_factory=Joining)
+    missing: Missing | None = None
     dtype: str = "float32"
     nan: NanPolicy = "error"
     threads: int | None = None
@@ -77,15 +71,17 @@ class Job:
                 columns=len(source.columns),
                 dtype=str(source.dtype.newbyteorder("=")),
                 ids=source.id_source if self.alignment.by == "id" else "position",
-                kept=len(self.alignment),
+                kept=source.rows - dropped,
                 dropped=dropped,
+                absent=absent,
                 normalize=[stage.name for stage in chain],
                 weight=modality.weight,
                 way=way,
             )
-            for source, dropped, chain, modality, way in zip(
+            for source, dropped, absent, chain, modality, way in zip(
                 self.sources,
                 self.alignment.dropped,
+                self.alignment.absent,
                 self.fusion.chains,
                 schema.modalities,
                 self.plan.ways,
@@ -96,7 +92,9 @@ class Job:
             command=self.command,
             options={o.name: getattr(strategy, o.name) for o in options_of(type(strategy))},
             inputs=inputs,
-            join="inner",
+            join=self.alignment.how,
+            duplicates=self.settings.joining.duplicates,
+            missing=self.missing,
             by=self.alignment.by,
             rows=len(self.alignment),
             columns=len(self.columns),
@@ -115,6 +113,25 @@ class Job:
             notes=[*self._source_notes(), *self._rounding_notes()],
         )
 
+    @property
+    def missing(self) -> str | None:
+        """What became of the modalities that a row lacks; None where every row has them all."""
+        if self.alignment.complete:
+            return None
+        return "present" if self.fusion.fuses_present else self.fusion.missing or "zero"
+
+    @property
+    def flags(self) -> dict[str, NDArray[np.bool_]]:
+        """For every modality which output rows have it; none where every row has them all."""
+        if self.alignment.complete:
+            return {}
+        whole = np.ones(len(self.alignment), np.bool_)
+        masks = (self.alignment.present(m) for m in range(len(self.sources)))
+        return {
+            f"present_{source.name}": whole if mask is None else mask
+            for source, mask in zip(self.sources, masks, strict=True)
+        }
+
     def refuse(self, tally: Tally) -> None:
         """Raise InputError for what a pass found that the settings do not allow."""
         refuse_nonfinite(tally, self.sources, self.alignment.ids, self.dtype, self.settings.nan)
@@ -123,6 +140,8 @@ class Job:
         told = [f"{source.name}: {note}" for source in self.sources for note in source.notes]
         if self.not_finite:
             told.append(f"{self.not_finite:,} rows dropped: a value is NaN or infinite")
+        if self.alignment.suggestion is not None:
+            told.append(f"less than half of an input's ids meet; {self.alignment.suggestion}")
         return told
 
     def _rounding_notes(self) -> list[str]:
@@ -140,71 +159,6 @@ class Job:
 def _holds(out: np.dtype[Any], stored: np.dtype[Any]) -> bool:
     """Whether every stored value is exact in the output; NumPy calls int64 in float64 safe."""
     return np.can_cast(stored, out, "safe") and not (stored.kind in "iu" and stored.itemsize == 8)
-
-
-def prepare(
-    command: str,
-    strategy: Strategy,
-    sources: Sequence[Source],
-    normalize: PerModality[str | Sequence[str]],
-    weight: PerModality[float],
-    settings: Settings,
-) -> Job:
-    """Align the rows and plan the work. Raises a MmfuseError for whatever cannot be done."""
-    if settings.dtype not in _DTYPES:
-        raise UsageError(f"--dtype is {settings.dtype!r}; it must be one of {', '.join(_DTYPES)}")
-    if settings.nan not in _POLICIES:
-        raise UsageError(f"--nan is {settings.nan!r}; it must be one of {', '.join(_POLICIES)}")
-    if settings.threads is not None and settings.threads < 1:
-        raise UsageError(f"--threads is {settings.threads}; it must be at least 1")
-    alignment = align(sources, settings.by)
-    modalities = (Modality(s.name, s.columns, _weight(weight, s.name)) for s in sources)
-    schema = Schema(tuple(modalities))
-    chains = tuple(
-        (*filling(settings.nan), *_chain(normalize.get(source.name, "none"))) for source in sources
-    )
-    columns = strategy.columns(schema)
-    dtype = np.dtype(settings.dtype)
-    accesses = [_access(*taken) for taken in zip(sources, alignment.rows, strict=True)]
-    work = plan(
-        len(alignment),
-        accesses,
-        len(columns),
-        dtype,
-        threads=settings.threads or len(os.sched_getaffinity(0)),
-        memory=settings.memory,
-        cache=available_memory() // 2,  # the output wants its share
-        passes=1 + (settings.nan == "drop") + max(map(_lessons, chains)),
-        columnar=settings.columnar,
-        columnwise=strategy.stacks and settings.nan != "drop" and not any(chains),
-    )
-    fusion = Fusion(schema, chains, strategy)
-    return Job(command, sources, alignment, accesses, fusion, columns, dtype, work, settings)
-
-
-def _access(source: Source, rows: Rows | None) -> Access:
-    ordered = rows is None or bool((rows[1:] >= rows[:-1]).all())
-    return Access(
-        source.rows, len(source.columns), source.dtype, source.storage, ordered, source.columnar
-    )
-
-
-def _lessons(chain: Sequence[Stage]) -> int:
-    """How often a chain has to see all rows to learn."""
-    return sum(stage.learned is None for stage in chain)
-
-
-def _weight(weight: PerModality[float], name: str) -> float:
-    value = float(weight.get(name, 1.0))
-    if not np.isfinite(value):
-        raise UsageError(f"--weight of {name} is {value}; it must be a finite number")
-    return value
-
-
-def _chain(names: str | Sequence[str]) -> tuple[Stage, ...]:
-    listed = names.split(",") if isinstance(names, str) else list(names)
-    stages = (Stage.of(name, normalization(name.strip())) for name in listed)
-    return tuple(stage for stage in stages if stage.name != "none")
 
 
 def run(job: Job, sink_of: SinkOf, scratch: Scratch, progress: Progress) -> Summary:
@@ -228,24 +182,26 @@ def run(job: Job, sink_of: SinkOf, scratch: Scratch, progress: Progress) -> Summ
             tally = engine.run(fusion, sink_of(job, summary), len(job.columns), job.dtype)
         job.refuse(tally)
         for m, item in enumerate(summary.inputs):
-            item.norm = tally.norms(m, len(job.alignment))
+            item.norm = tally.norms(m, len(job.alignment), job.alignment.present(m))
         summary.notes += notes(tally, job.sources, fusion, job.settings.nan)
     return summary
 
 
-def _taken(job: Job, m: int, scratch: Scratch, opened: ExitStack) -> Taken:
+def _taken(job: Job, m: int, scratch: Scratch, opened: ExitStack) -> Aligned:
     source = job.sources[m]
     with reading(source.label):
         taken = source.reader(job.alignment.rows[m], job.plan.ways[m], scratch)
     opened.callback(taken.reader.close)
-    return taken
+    pool: Pool = "max" if job.settings.joining.duplicates == "max" else "mean"
+    return Aligned(taken, source.dtype, job.alignment.ends[m], pool)
 
 
-def _engine(job: Job, taken: Sequence[Taken], progress: Progress) -> Engine:
+def _engine(job: Job, taken: Sequence[Aligned], progress: Progress) -> Engine:
+    working = _working(job)
     return Engine(
         taken,
-        [source.dtype for source in job.sources],
-        _working(job),
+        [x if rows.pools else rows.dtype for rows, x in zip(taken, working, strict=True)],
+        working,
         job.plan,
         checked=job.settings.nan != "keep",
         progress=progress,
@@ -277,15 +233,15 @@ def _working(job: Job) -> list[np.dtype[Any]]:
 
 
 def _without_bad_rows(
-    job: Job, taken: Sequence[Taken], progress: Progress
-) -> tuple[Job, list[Taken]]:
+    job: Job, taken: Sequence[Aligned], progress: Progress
+) -> tuple[Job, list[Aligned]]:
     finite = _engine(job, taken, progress).finite_rows(job.fusion)
     kept = np.flatnonzero(finite)
     if not len(kept):
         raise InputError("every row has a value that is not finite, and --nan drop leaves none")
     job = replace(
         job,
-        alignment=job.alignment.keep(finite),
+        alignment=job.alignment.take(kept),
         plan=replace(job.plan, rows=len(kept)),
         not_finite=len(finite) - len(kept),
     )

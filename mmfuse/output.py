@@ -127,7 +127,12 @@ class OutputTarget:
             layout=self.layout,
             metadata=json.dumps(summary.record(), ensure_ascii=False, sort_keys=True),
             compression=self._options.compression,
+            flags=job.flags,
         )
+        if table.flags and not self.format.keeps_flags:
+            summary.notes.append(
+                f"{self.format_name} does not keep which rows lack a modality; parquet and csv do"
+            )
         if self.path != STDOUT:
             for path, content in self.format.companions(table).items():
                 with writing(path):

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mmfuse.core.id_transforms import parse, transformed
 from mmfuse.core.source import Source
 from mmfuse.errors import AlignmentError
 from mmfuse.files.formats import Reading, by_suffix, known_format
@@ -23,6 +24,7 @@ class SourceOptions:
 
     ids: a file of row ids (`FILE[:COLUMN]`), or the ids. id_column: the column that holds them.
     column: feature columns, names or globs.
+    id_transform: how ids are rewritten, such as `strip,lower`; see `core.id_transforms`.
     format: by name; said for all, it is for files whose suffix does not tell.
     sidecar: whether a file of ids beside an input is looked for.
     """
@@ -32,6 +34,7 @@ class SourceOptions:
     column: Option = None
     format: Option = None
     sidecar: bool = True
+    id_transform: Option = None
 
 
 @dataclass
@@ -57,6 +60,8 @@ def open_sources(inputs: Sequence[Input], options: SourceOptions) -> Opened:
     id_column = PerModality.of("--id-column", options.id_column, names)
     column = PerModality.of("--column", options.column, names)
     format = PerModality.of("--from", options.format, names)
+    transform = PerModality.of("--id-transform", options.id_transform, names)
+    steps = {name: parse(transform.get(name, "")) for name in names if transform.get(name, "")}
     opened = Opened()
     for item in inputs:
         columns = column.get(item.name, ())
@@ -68,6 +73,9 @@ def open_sources(inputs: Sequence[Input], options: SourceOptions) -> Opened:
         with reading(item.label):
             source = _open(item, how, _format(item, format), opened)
             _attach_ids(source, item, ids.get(item.name, None), options.sidecar, opened)
+            if item.name in steps and source.ids is not None:
+                source.ids = transformed(source.ids, steps[item.name])
+                source.id_source += f", {transform.get(item.name, '')}"
         opened.sources.append(source)
     return opened
 

@@ -13,6 +13,7 @@ SUMMARY_VERSION = 1
 class InputSummary:
     """One input: as it was found, what of it was used, and what was done to it.
 
+    kept: rows that are in the output. absent: output rows that have none of its rows.
     norm: mean and standard deviation of the lengths of a sample of its rows, as stored.
     way: how it is read; see `core.plan.Way`.
     """
@@ -25,6 +26,7 @@ class InputSummary:
     ids: str
     kept: int
     dropped: int
+    absent: int
     normalize: list[str]
     weight: float
     way: str
@@ -35,6 +37,8 @@ class InputSummary:
 class Summary:
     """One run. `as_dict` is the object that `--json` prints; its schema is versioned.
 
+    missing: what stands for a modality that a row lacks (zero, mean, nan), or `present`: rows are
+    fused from those they have; None where every row has them all.
     memory: bytes of working memory. temporary: bytes of temporary files. read: bytes of features
     that are read, as often as they are. reads: every file that was read, ids and sidecars too.
     """
@@ -43,6 +47,8 @@ class Summary:
     options: dict[str, Any]
     inputs: list[InputSummary]
     join: str
+    duplicates: str
+    missing: str | None
     by: str
     rows: int
     columns: int
@@ -67,7 +73,10 @@ class Summary:
 
     def record(self) -> dict[str, Any]:
         """What the output's metadata keep: no clock, no absolute path, nothing of the machine."""
-        kept = ("name", "rows", "columns", "dtype", "ids", "kept", "dropped", "normalize", "weight")
+        kept = (
+            "name", "rows", "columns", "dtype", "ids", "kept", "dropped", "absent", "normalize",
+            "weight",
+        )  # fmt: skip
         inputs = [
             {**{key: getattr(i, key) for key in kept}, "file": _file_name(i.file)}
             for i in self.inputs
@@ -78,7 +87,13 @@ class Summary:
             "strategy": self.command,
             "parameters": self.options,
             "inputs": inputs,
-            "join": {"how": self.join, "by": self.by, "rows": self.rows},
+            "join": {
+                "how": self.join,
+                "by": self.by,
+                "rows": self.rows,
+                "duplicates": self.duplicates,
+                "missing": self.missing,
+            },
             "columns": self.columns,
             "dtype": self.dtype,
             "slices": self.slices,

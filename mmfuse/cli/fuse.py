@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmfuse.cli import shared
 from mmfuse.cli.extras import Extras
-from mmfuse.cli.options import parameter, per_modality, per_modality_list, size
+from mmfuse.cli.options import parameter, per_modality, per_modality_chain, per_modality_list, size
 from mmfuse.cli.progress import showing
 from mmfuse.cli.report import summary_table
 from mmfuse.cli.streams import emit, say
@@ -56,6 +56,13 @@ def _command(
     column: shared.Column = None,
     sidecar: shared.Sidecar = True,
     input_format: shared.InputFormat = None,
+    id_transform: shared.IdTransform = None,
+    join: shared.Join = "inner",
+    missing: shared.Missing = None,
+    duplicates: shared.Duplicates = "error",
+    sort_ids: shared.SortIds = False,
+    strict: shared.Strict = False,
+    min_overlap: shared.MinOverlap = 0.0,
     by_position: shared.ByPosition = False,
     require_ids: shared.RequireIds = False,
     normalize: shared.Normalize = None,
@@ -85,6 +92,13 @@ def _command(
         "column": per_modality_list(column or ()),
         "input_format": per_modality(input_format or (), str, "--from"),
         "sidecar": sidecar,
+        "id_transform": per_modality_chain(id_transform or ()),
+        "join": join,
+        "missing": missing,
+        "duplicates": duplicates,
+        "sort_ids": sort_ids,
+        "strict": strict,
+        "min_overlap": min_overlap,
         "by": "position" if by_position else "id" if require_ids else "auto",
         "nan": nan,
         "dtype": dtype,

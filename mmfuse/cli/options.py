@@ -68,6 +68,11 @@ def per_modality_list(given: Iterable[str]) -> dict[str, list[str]]:
     return values
 
 
+def per_modality_chain(given: Iterable[str]) -> dict[str, str]:
+    """Like `per_modality_list`, as one text with commas."""
+    return {name: ",".join(steps) for name, steps in per_modality_list(given).items()}
+
+
 def size(text: str) -> int:
     """`512MB`, `2GiB` or a number of bytes. Raises UsageError for anything else."""
     found = _SIZE.fullmatch(text)

@@ -17,6 +17,14 @@ _WAYS = {
 }
 
 
+_FILLED = {
+    "zero": "zeros instead",
+    "mean": "the mean of the others instead",
+    "nan": "NaN instead",
+    "present": "fused from the others",
+}
+
+
 def summary_table(summary: Summary, *, verbose: bool = False) -> str:
     """A few lines for people; not a stable format."""
     lines = aligned([_input_row(item) for item in summary.inputs], right=(2,))
@@ -65,8 +73,15 @@ def _join_line(summary: Summary) -> str:
     if summary.by == "position":
         return f"by position: {summary.rows:,} rows"
     dropped = [f"{item.dropped:,} of {show(item.name)}" for item in summary.inputs if item.dropped]
-    told = f" (dropped: {', '.join(dropped)})" if dropped else ""
-    return f"{summary.join} join: {summary.rows:,} rows kept{told}"
+    lacking = [f"{item.absent:,} lack {show(item.name)}" for item in summary.inputs if item.absent]
+    told = "; ".join(
+        [
+            *([f"dropped: {', '.join(dropped)}"] if dropped else []),
+            *([f"{', '.join(lacking)}: {_FILLED[summary.missing or '']}"] if lacking else []),
+        ]
+    )
+    told = f" ({told})" if told else ""
+    return f"{summary.join} join: {summary.rows:,} rows{' kept' * (summary.join == 'inner')}{told}"
 
 
 def _output_line(summary: Summary) -> str:

@@ -69,6 +69,52 @@ InputFormat = Annotated[
     ),
 ]
 
+IdTransform = Annotated[
+    list[str] | None,
+    _option(
+        _READ,
+        "--id-transform",
+        metavar="[NAME=]STEP[,STEP...]",
+        help="Rewrite ids: strip, lower, nfc, stem, basename, int, s/RE/REPL/.",
+    ),
+]
+
+Join = Annotated[
+    str,
+    _option(
+        _ROWS, metavar="KIND", help="Ids of the output: inner (all have), left, outer (any has)."
+    ),
+]
+Missing = Annotated[
+    str | None,
+    _option(
+        _ROWS,
+        metavar="POLICY",
+        help="For a modality that a row lacks, after normalisation: zero, mean, nan or error.",
+    ),
+]
+Duplicates = Annotated[
+    str,
+    _option(
+        _ROWS,
+        metavar="POLICY",
+        help="Several rows of one id: error, first, mean, max, or explode (a row each).",
+    ),
+]
+SortIds = Annotated[
+    bool, _option(_ROWS, "--sort-ids", help="Natural order of the ids: 2 before 10.")
+]
+Strict = Annotated[bool, _option(_ROWS, "--strict", help="Refuse to drop a row.")]
+MinOverlap = Annotated[
+    float,
+    _option(
+        _ROWS,
+        metavar="SHARE",
+        min=0,
+        max=1,
+        help="Share of every input's ids that all inputs must have.",
+    ),
+]
 ByPosition = Annotated[
     bool, _option(_ROWS, "--by-position", help="Join row by row, whatever ids there are.")
 ]

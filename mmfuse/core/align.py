@@ -1,4 +1,4 @@
-"""Alignment: which row of every source makes a row of the output. The only place that decides it.
+"""Alignment: which rows of every source make a row of the output. The only place that decides it.
 
 Decided once, from ids alone, before a feature is read.
 """
@@ -12,17 +12,38 @@ from string import ascii_letters
 from typing import Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mmfuse.core.alignment import Alignment
 from mmfuse.core.ids import Ids, IntegerIds, Rows, TextIds
+from mmfuse.core.join import Duplicates, Join, join, natural_order
 from mmfuse.core.match import ABSENT, Index, in_order, index, joined, numbers
+from mmfuse.core.suggest import suggest
 from mmfuse.errors import AlignmentError
 
 By = Literal["auto", "id", "position"]
 
 # text that a person would take for the integer it is not: ` 7`, `007`, `+7`, `7.0`
 _LOOKS_INTEGER = re.compile(r"\s*[+-]?\d+(\.0*)?\s*")
+_LITTLE = 0.5  # of the ids of a source: less that meets is a reason to look for another spelling
 _PLAIN_INTEGER = re.compile(r"0|-?[1-9][0-9]*")
+
+
+@dataclass(frozen=True)
+class Joining:
+    """How rows are matched.
+
+    by: on ids where there are any, else by position ("auto"); or insist on one.
+    how: which ids the output has. duplicates: what several rows of one id become.
+    sort: natural order of the ids, instead of the first source's.
+    strict: no row may be dropped. min_overlap: share of every source's ids that all must have.
+    """
+
+    by: By = "auto"
+    how: Join = "inner"
+    duplicates: Duplicates = "error"
+    sort: bool = False
+    strict: bool = False
+    min_overlap: float = 0.0
 
 
 class Identified(Protocol):
@@ -41,46 +62,17 @@ class Identified(Protocol):
         """One id a row, or None where the source has none."""
 
 
-@dataclass(frozen=True)
-class Alignment:
-    """The rows of the output.
-
-    ids: the id of every output row.
-    rows: for every source the row number to take, shape `(n,)`; None: all its rows as they stand.
-    read: rows in every source.
-    by: whether rows were matched by id or by position.
-    """
-
-    ids: Ids
-    rows: tuple[Rows | None, ...]
-    read: tuple[int, ...]
-    by: Literal["id", "position"]
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    @property
-    def dropped(self) -> tuple[int, ...]:
-        """Rows of every source that are in no output row."""
-        return tuple(read - len(self) for read in self.read)
-
-    def keep(self, mask: NDArray[np.bool_]) -> Alignment:
-        """Only the output rows where `mask` holds, in the same order."""
-        kept = numbers(len(self))[mask]
-        rows = tuple(kept if rows is None else rows[kept] for rows in self.rows)
-        return replace(self, ids=self.ids.take(kept), rows=rows)
-
-
-def align(sources: Sequence[Identified], by: By = "auto") -> Alignment:
-    """Join the sources on their ids: rows that all of them have, in the first one's order.
+def align(sources: Sequence[Identified], joining: Joining = Joining()) -> Alignment:
+    """Join the sources on their ids.
 
     Without ids in any source, rows are taken by position; their counts must then be equal.
     `by="position"` takes them by position whatever ids there are, and keeps the first source's
     that has some; `by="id"` insists on ids.
 
     Raises AlignmentError: ids in some sources only, unequal counts, duplicate ids, integers
-    beside text that only looks like them, no id in common.
+    beside text that only looks like them, no id in common, less overlap than is asked for.
     """
+    by = joining.by
     without = [source for source in sources if source.ids is None]
     if by == "position" or (by == "auto" and len(without) == len(sources)):
         return _by_position(sources)
@@ -92,7 +84,17 @@ def align(sources: Sequence[Identified], by: By = "auto") -> Alignment:
             hint="name its ids with --ids NAME=FILE or --id-column NAME=COLUMN"
             + ("" if by == "id" else ", or join row by row with --by-position"),
         )
-    return _by_id(sources, _comparable(sources))
+    columns = _comparable(sources)
+    if joining.how == "inner" and joining.duplicates == "error":
+        found = _inner(sources, columns)
+        if joining.sort:
+            found = found.take(natural_order(found.ids))
+    else:
+        found = _joined(sources, columns, joining)
+    if min(found.overlap) < _LITTLE:
+        found = replace(found, suggestion=suggest(columns))
+    _refuse_little(sources, found, joining)
+    return found
 
 
 def _by_position(sources: Sequence[Identified]) -> Alignment:
@@ -108,7 +110,8 @@ def _by_position(sources: Sequence[Identified]) -> Alignment:
     return Alignment(ids, (None,) * len(sources), counts, "position")
 
 
-def _by_id(sources: Sequence[Identified], columns: Sequence[Ids]) -> Alignment:
+def _inner(sources: Sequence[Identified], columns: Sequence[Ids]) -> Alignment:
+    """The inner join of ids that are unique, in the first source's order."""
     first, found = columns[0], index(columns[0])
     _refuse_duplicates(sources[0], *found.duplicates())
     common = np.ones(len(first), np.bool_)
@@ -118,10 +121,7 @@ def _by_id(sources: Sequence[Identified], columns: Sequence[Ids]) -> Alignment:
         common &= matches[-1] != ABSENT
     del found  # what is left to do takes memory of its own
     if not common.any():
-        raise AlignmentError(
-            "no id is common to all inputs: " + "; ".join(map(_examples, sources)),
-            hint="--ids or --id-column names the right ids; mmfuse inspect shows where they are",
-        )
+        raise _nothing_common(sources, columns)
     whole = bool(common.all())
     if not whole:
         for k, rows in enumerate(matches):  # one by one, so that each goes as it is cut
@@ -134,7 +134,71 @@ def _by_id(sources: Sequence[Identified], columns: Sequence[Ids]) -> Alignment:
         ),
         tuple(source.rows for source in sources),
         "id",
+        overlap=tuple(len(matches[0]) / source.rows for source in sources),
     )
+
+
+def _joined(sources: Sequence[Identified], columns: Sequence[Ids], joining: Joining) -> Alignment:
+    """Any other join."""
+    if joining.duplicates == "error":
+        for source, ids in zip(sources, columns, strict=True):
+            _refuse_duplicates(source, *index(ids).duplicates())
+    found = join(columns, joining.how, joining.duplicates, joining.sort)
+    if not found.complete:
+        raise _nothing_common(sources, columns)
+    return Alignment(
+        found.ids,
+        tuple(
+            None if ends is None and len(rows) == source.rows and in_order(rows) else rows
+            for rows, ends, source in zip(found.rows, found.ends, sources, strict=True)
+        ),
+        tuple(source.rows for source in sources),
+        "id",
+        joining.how,
+        found.ends,
+        tuple(found.complete / distinct for distinct in found.distinct),
+    )
+
+
+def _nothing_common(sources: Sequence[Identified], columns: Sequence[Ids]) -> AlignmentError:
+    found = suggest(columns)
+    return AlignmentError(
+        "no id is common to all inputs: " + "; ".join(map(_examples, sources)),
+        hint=str(found)
+        if found is not None
+        else "--ids or --id-column names the right ids; mmfuse inspect shows where they are",
+    )
+
+
+def _refuse_little(sources: Sequence[Identified], found: Alignment, joining: Joining) -> None:
+    """Raise AlignmentError where less meets than is asked for."""
+    hint = str(found.suggestion) if found.suggestion is not None else None
+    for m, (source, share) in enumerate(zip(sources, found.overlap, strict=True)):
+        if share < joining.min_overlap:
+            raise AlignmentError(
+                f"{share:.1%} of the ids are in all inputs, and --min-overlap asks for "
+                f"{joining.min_overlap:.1%}",
+                where=source.label,
+                hint=hint,
+            )
+        if joining.strict and (dropped := found.dropped[m]):
+            raise AlignmentError(
+                f"{dropped:,} of {source.rows:,} rows would be dropped, and --strict forbids it; "
+                f"the first {_told_ids(source, _unused(found.rows[m], source.rows)[:3])}",
+                where=source.label,
+                hint=hint or "--join outer keeps the rows that others lack",
+            )
+
+
+def _unused(rows: Rows | None, read: int) -> Rows:
+    unused = np.ones(read, np.bool_)
+    unused[slice(None) if rows is None else rows] = False
+    return np.flatnonzero(unused)
+
+
+def _told_ids(source: Identified, rows: Rows) -> str:
+    assert source.ids is not None
+    return "are those of " + ", ".join(repr(source.ids[int(row)]) for row in rows)
 
 
 def _matches(source: Identified, ids: Ids, first: Index, rows: int) -> Rows:
@@ -200,7 +264,7 @@ def _refuse_duplicates(source: Identified, first: Rows, second: Rows) -> None:
             f"the first is {source.ids[int(first[k])]!r} in rows "
             f"{int(first[k]) + 1:,} and {int(second[k]) + 1:,}",
             where=source.label,
-            hint="keep one row an id",
+            hint="--duplicates first, mean, max or explode says what several rows of an id become",
         )
 
 

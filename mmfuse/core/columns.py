@@ -86,8 +86,8 @@ class ColumnEngine:
             stored.take(rows, out=picked, mode="clip")
         if x is not picked:
             x[:] = picked
-        tally.count_nonfinite(m, x[:, None], 0, self.checked)
-        tally.measure(m, x[:, None], 0, len(x))
+        tally.count_nonfinite(m, x[:, None], range(len(x)), self.checked)
+        tally.measure(m, x[:, None], range(len(x)), len(x))
         if self.weights[m] != 1:
             np.multiply(x, x.dtype.type(self.weights[m]), out=x)
         if x.dtype != out.dtype:

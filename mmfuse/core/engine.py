@@ -15,13 +15,14 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mmfuse.core.aligned import Aligned
 from mmfuse.core.batch import Block
-from mmfuse.core.fusion import Fusion
+from mmfuse.core.fusion import Absent, Fusion
 from mmfuse.core.plan import Plan
 from mmfuse.core.pool import in_order
-from mmfuse.core.source import Matrix, Progress, Sink, Taken, unseen
+from mmfuse.core.source import Matrix, Progress, Sink, unseen
 from mmfuse.core.statistics import Moments
-from mmfuse.core.tally import Tally, all_finite
+from mmfuse.core.tally import Places, Tally, all_finite
 
 Found = TypeVar("Found")
 
@@ -30,10 +31,10 @@ Found = TypeVar("Found")
 class Engine:
     """Reads aligned rows in parallel.
 
-    taken, dtypes: one a modality; dtypes as stored. working: the precision of arithmetic.
+    taken, dtypes: one a modality; dtypes as read. working: the precision of arithmetic.
     """
 
-    taken: Sequence[Taken]
+    taken: Sequence[Aligned]
     dtypes: Sequence[np.dtype[Any]]
     working: Sequence[np.dtype[Any]]
     plan: Plan
@@ -134,8 +135,8 @@ class Engine:
         for first in range(start, stop, self.plan.tile_rows):
             last = min(first + self.plan.tile_rows, stop)
             for m in gathered:
-                x = space.load(m, first, last)
-                tally.count_nonfinite(m, x, first, self.checked)
+                x, places = space.load(m, first, last)
+                tally.count_nonfinite(m, x, places, self.checked)
                 fusion.normalize(m, x)
                 gathered[m] = gathered[m].update(x)
         return gathered, tally
@@ -145,9 +146,8 @@ class Engine:
         for first in range(start, stop, self.plan.tile_rows):
             last = min(first + self.plan.tile_rows, stop)
             for m in range(len(self.taken)):
-                finite[first - start : last - start] &= np.isfinite(space.load(m, first, last)).all(
-                    axis=1
-                )
+                x, places = space.load(m, first, last)
+                finite[np.asarray(places) - start] &= np.isfinite(x).all(axis=1)
         return finite
 
     def _fuse(
@@ -158,22 +158,33 @@ class Engine:
         copies = fusion.copies
         for first in range(start, stop, self.plan.tile_rows):
             last = min(first + self.plan.tile_rows, stop)
-            blocks = []
-            for m in range(len(self.taken)):
-                x = space.load(m, first, last)
-                tally.measure(m, x, first, self.plan.rows)
+            loaded = [space.load(m, first, last) for m in range(len(self.taken))]
+            for m, (x, places) in enumerate(loaded):
+                tally.measure(m, x, places, self.plan.rows)
                 if not copies:
-                    tally.count_nonfinite(m, x, first, self.checked)
+                    tally.count_nonfinite(m, x, places, self.checked)
                     tally.count_degenerate(m, fusion.normalize(m, x))
-                blocks.append(x)
+            present = self._present(first, last)
+            blocks = [
+                x if present is None else space.spread(m, x, present[:, m], fusion.absent(m))
+                for m, (x, _) in enumerate(loaded)
+            ]
             tile = out[first - start : last - start]
-            fusion.fuse(blocks, tile)
+            fusion.fuse(blocks, tile, present)
             if self.checked and not all_finite(tile):
                 if copies:  # then a look at the copy has been enough until now
-                    for m, x in enumerate(blocks):
-                        tally.count_nonfinite(m, x, first, self.checked)
-                tally.count_overflow(tile)
+                    for m, (x, places) in enumerate(loaded):
+                        tally.count_nonfinite(m, x, places, self.checked)
+                tally.count_overflow(tile, fusion.expected_nan(present))
         return out, tally
+
+    def _present(self, start: int, stop: int) -> NDArray[np.bool_] | None:
+        """Which of the rows have which modality, shape `(stop - start, M)`; None: all have all."""
+        masks = [taken.present(start, stop) for taken in self.taken]
+        if all(mask is None for mask in masks):
+            return None
+        whole = np.ones(stop - start, np.bool_)
+        return np.column_stack([whole if mask is None else mask for mask in masks])
 
 
 class _Workspace:
@@ -192,14 +203,31 @@ class _Workspace:
             stored if stored.dtype == working else np.empty(stored.shape, working)
             for stored, working in zip(self._stored, engine.working, strict=True)
         ]
+        self._spread: dict[int, Block] = {}
         rows = min(plan.block_rows, plan.rows) if width else 0
         self.out = np.empty((rows, width), dtype, order="F" if plan.columnar else "C")
 
-    def load(self, m: int, start: int, stop: int) -> Block:
-        """Rows start…stop of modality `m`, in the precision of arithmetic."""
-        stored = self._stored[m][: stop - start]
-        self._engine.taken[m].read(start, stop, stored)
-        working = self._working[m][: stop - start]
+    def load(self, m: int, start: int, stop: int) -> tuple[Block, Places]:
+        """The rows start…stop that have modality `m`, in the precision of arithmetic.
+
+        Returns them, shape `(k, d)`, and their numbers in the output.
+        """
+        aligned = self._engine.taken[m]
+        stored = aligned.read(start, stop, self._stored[m])
+        working = self._working[m][: len(stored)]
         if working.dtype != stored.dtype:
             working[:] = stored
-        return working
+        has = aligned.present(start, stop)
+        if has is None:
+            return working, range(start, stop)
+        return working, np.flatnonzero(has) + start
+
+    def spread(self, m: int, x: Block, has: NDArray[np.bool_], absent: Absent) -> Block:
+        """A block with a row for every row of the output, `absent` where it lacks the modality."""
+        if len(x) == len(has):
+            return x
+        if m not in self._spread:
+            self._spread[m] = np.empty(self._working[m].shape, x.dtype)
+        block = self._spread[m][: len(has)]
+        block[has], block[~has] = x, absent
+        return block

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmfuse.core.batch import Batch, Block
 from mmfuse.core.normalization import Normalization
@@ -13,6 +15,12 @@ from mmfuse.core.schema import Schema
 from mmfuse.core.statistics import Moments
 from mmfuse.core.strategy import Learned, Strategy
 from mmfuse.core.transpose import copy
+
+Missing = Literal["zero", "mean", "nan", "error"]
+"""What stands for a modality in a row that lacks it; `error` refuses such rows beforehand."""
+
+Absent: TypeAlias = float | NDArray[np.float64]
+"""What stands for one row: a number, or one a column."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +48,17 @@ class Stage:
 
 @dataclass(frozen=True)
 class Fusion:
-    """A strategy with its normalisations; `learned` is None until everything is learned."""
+    """A strategy with its normalisations; `learned` is None until everything is learned.
+
+    missing: what stands for a modality that a row lacks, after normalisation; None: as the
+    strategy declares, which fuses what is present, or takes zeros.
+    """
 
     schema: Schema
     chains: tuple[tuple[Stage, ...], ...]
     strategy: Strategy
     learned: Learned | None = None
+    missing: Missing | None = None
 
     @property
     def unlearned(self) -> tuple[int, ...]:
@@ -87,15 +100,57 @@ class Fusion:
             np.multiply(x, x.dtype.type(weight), out=x)
         return left
 
-    def fuse(self, blocks: Sequence[Block], out: Block) -> None:
-        """Fuse rows of normalised blocks into `out`, rounded to its dtype once, at the end."""
+    @property
+    def fuses_present(self) -> bool:
+        """Whether the strategy is told which modalities a row has, and fuses those."""
+        return self.strategy.fuses_present and self.missing is None
+
+    def absent(self, m: int) -> Absent:
+        """What stands for modality `m` in a row that lacks it."""
+        if self.missing == "nan":
+            return np.nan
+        chain = self.chains[m]
+        if chain and isinstance(chain[-1].normalization, MissingMean):
+            learned = chain[-1].learned
+            assert learned is not None
+            filling: NDArray[np.float64] = learned["mean"] * self.schema.weights[m]
+            return filling
+        return 0.0
+
+    def expected_nan(self, present: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+        """The rows of a batch whose values are NaN because they lack a modality; None: none."""
+        if present is None or self.missing != "nan":
+            return None
+        return np.logical_not(present.all(axis=1))
+
+    def fuse(
+        self, blocks: Sequence[Block], out: Block, present: NDArray[np.bool_] | None = None
+    ) -> None:
+        """Fuse rows of normalised blocks into `out`, rounded to its dtype once, at the end.
+
+        present: which rows have which modality, shape `(n, M)`; None: all have all.
+        """
+        if not self.fuses_present:
+            present = None
         assert self.learned is not None
         working = out.dtype if self.strategy.stacks else np.result_type(out, *blocks)
         direct = self.strategy.stacks or (working == out.dtype and out.flags.c_contiguous)
         exact = out if direct else np.empty(out.shape, working)
-        self.strategy.fuse(Batch(blocks, self.schema.weights), exact, self.learned)
+        self.strategy.fuse(Batch(blocks, self.schema.weights, present), exact, self.learned)
         if exact is not out:
             copy(exact, out)
+
+
+class MissingMean(Normalization):
+    """Leaves a block as it is and learns its mean, for the rows that lack the modality."""
+
+    learns = True
+
+    def solve(self, moments: Moments) -> Learned:
+        return {"mean": moments.mean}
+
+    def normalize(self, x: Block, learned: Learned) -> None:
+        """Nothing: only what is absent is filled."""
 
 
 def _learn_first(chain: tuple[Stage, ...], moments: Moments) -> tuple[Stage, ...]:

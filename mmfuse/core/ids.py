@@ -162,6 +162,15 @@ class TextIds(Ids):
         return self
 
 
+def concatenated(a: Ids, b: Ids) -> Ids:
+    """The ids of one column, then those of another of the same kind."""
+    if isinstance(a, IntegerIds) and isinstance(b, IntegerIds):
+        return IntegerIds(np.concatenate([a.values, b.values]))
+    one, other = a.as_text(), b.as_text()
+    offsets = np.concatenate([one.offsets, one.offsets[-1] + other.offsets[1:]])
+    return TextIds(np.concatenate([one.data, other.data]), offsets)
+
+
 def integer_ids(values: NDArray[Any]) -> Ids:
     """Ids that are integers of any width; as text where one is more than int64 holds."""
     if values.dtype == np.uint64 and len(values) and values.max() > _INT64.max:

@@ -39,7 +39,8 @@ class Access(NamedTuple):
     """What is known of a modality before a feature is read.
 
     ordered: whether the output has its rows in its own order. columnar: whether its columns can
-    be read one at a time.
+    be read one at a time. taken: rows that are read for the output, where that is not its number
+    of rows. patchy: whether output rows lack it, or have several of its rows.
     """
 
     rows: int
@@ -48,6 +49,8 @@ class Access(NamedTuple):
     storage: Storage = "file"
     ordered: bool = False
     columnar: bool = False
+    taken: int | None = None
+    patchy: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,11 +114,11 @@ def plan(
 
     Raises ResourceError where not even one tile fits into `memory` bytes.
     """
-    if columnar and columnwise and all(access.columnar for access in inputs):
+    if columnar and columnwise and all(a.columnar and not a.patchy for a in inputs):
         by_columns = _by_columns(rows, inputs, width, dtype, threads, memory)
         if by_columns is not None:
             return by_columns
-    row_bytes = sum(access.dim * (access.dtype.itemsize + 8) for access in inputs)
+    row_bytes = sum(map(_row_bytes, inputs))
     out_bytes = width * dtype.itemsize
     most = 1 << max(4, min(11, (rows - 1).bit_length()))
     tile = _power_of_two(_TILE_BYTES // (row_bytes + out_bytes), 16, most)
@@ -135,7 +138,9 @@ def plan(
     ways, stored, spilled = _ways(rows, inputs, memory - room, cache, passes)
     bucket = block * max(1, _BUCKET_BYTES // (block * max(spilled // rows, 1)))
     read = sum(
-        passes * _bytes(access, rows) if way == "gather" else _bytes(access, access.rows)
+        passes * _bytes(access, _taken(access, rows))
+        if way == "gather"
+        else _bytes(access, access.rows)
         for access, way in zip(inputs, ways, strict=True)
     )
     return Plan(
@@ -153,6 +158,11 @@ def plan(
     )
 
 
+def _row_bytes(access: Access) -> int:
+    """Of a row as stored, computed with, and pooled or spread."""
+    return access.dim * (access.dtype.itemsize + (32 if access.patchy else 8))
+
+
 def _ways(
     rows: int, inputs: Sequence[Access], memory: int, cache: int, passes: int
 ) -> tuple[tuple[Way, ...], int, int]:
@@ -162,7 +172,7 @@ def _ways(
     ways: list[Way] = []
     stored = spilled = 0
     for access in inputs:
-        size = _bytes(access, rows)
+        size = _bytes(access, min(_taken(access, rows), access.rows))
         fits = stored + size <= memory
         in_place = access.storage == "file" and (access.ordered or random <= cache)
         if in_place or access.storage == "memory":
@@ -201,6 +211,10 @@ def _by_columns(
 
 def _bytes(access: Access, rows: int) -> int:
     return rows * access.dim * access.dtype.itemsize
+
+
+def _taken(access: Access, rows: int) -> int:
+    return rows if access.taken is None else access.taken
 
 
 def _power_of_two(value: int, low: int, high: int) -> int:

@@ -19,6 +19,7 @@ from mmfuse.errors import UsageError
 class Pooling(Strategy):
     """Reduce the modalities' blocks by one operation; a row uses the modalities it has."""
 
+    fuses_present = True
     operation: ClassVar[np.ufunc]
     neutral: ClassVar[float]  # what an absent modality stands for
 

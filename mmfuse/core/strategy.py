@@ -33,6 +33,10 @@ class Strategy(ABC):
     """Whether the output is the modalities' blocks side by side, and nothing else. All others
     compute in `out`, which is then at least as precise as every block."""
 
+    fuses_present: ClassVar[bool] = False
+    """Whether it fuses the modalities that a row has, by `Batch.present`. All others are given
+    zeros for what a row lacks, or what `--missing` says."""
+
     def __post_init__(self) -> None:
         check_options(self)
 

@@ -6,12 +6,16 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmfuse.core.batch import Block
 from mmfuse.core.source import Matrix
+
+Places: TypeAlias = range | NDArray[np.intp]
+"""Numbers of output rows, ascending."""
 
 _EXAMPLES = 3
 _SAMPLE = 1000
@@ -54,28 +58,41 @@ class Tally:
             self.overflow + other.overflow,
         )
 
-    def count_nonfinite(self, m: int, x: Block, start: int, checked: bool) -> None:
-        """Note the values of modality `m` that are not finite; `x` begins at output row `start`."""
+    def count_nonfinite(self, m: int, x: Block, places: Places, checked: bool) -> None:
+        """Note the values of modality `m` that are not finite; `x` are the rows at `places`."""
         if checked and not all_finite(x):
             finite = np.isfinite(x)
-            rows = np.flatnonzero(~finite.all(axis=1))[:_EXAMPLES] + start
+            rows = [int(places[row]) for row in np.flatnonzero(~finite.all(axis=1))[:_EXAMPLES]]
             self.nonfinite[m] += int(finite.size - np.count_nonzero(finite))
-            self.nonfinite_rows[m] = _first(self.nonfinite_rows[m], rows.tolist())
+            self.nonfinite_rows[m] = _first(self.nonfinite_rows[m], rows)
 
-    def measure(self, m: int, x: Block, start: int, n: int) -> None:
+    def measure(self, m: int, x: Block, places: Places, n: int) -> None:
         """Add the squares of sampled rows of modality `m`, or of columns of theirs.
 
-        `x` begins at output row `start` of `n`.
+        `x` are the rows at `places` of `n`. A row that lacks the modality stays 0.
         """
+        if not len(places):
+            return
         sample = _sampled(n)
-        first, last = bisect_left(sample, start), bisect_left(sample, start + len(x))
-        if first < last:
-            rows = x[sample[first:last] - start].astype(np.float64)
-            self.squares[m][first:last] += np.square(rows).sum(axis=1)
+        first, last = bisect_left(sample, places[0]), bisect_left(sample, places[-1] + 1)
+        if first == last:
+            return
+        seen = np.arange(first, last)
+        if isinstance(places, range):
+            rows = sample[seen] - places.start
+        else:
+            seen = seen[np.isin(sample[seen], places)]
+            rows = np.searchsorted(places, sample[seen])
+        self.squares[m][seen] += np.square(x[rows].astype(np.float64)).sum(axis=1)
 
-    def norms(self, m: int, n: int) -> list[float]:
-        """Mean and standard deviation of the lengths of the sampled rows of modality `m`."""
+    def norms(self, m: int, n: int, present: NDArray[np.bool_] | None = None) -> list[float]:
+        """Mean and standard deviation of the lengths of the sampled rows of modality `m`.
+
+        present: which of the `n` rows have it; None: all.
+        """
         lengths = np.sqrt(self.squares[m][: min(n, _SAMPLE)])
+        if present is not None:
+            lengths = lengths[present[_sampled(n)]]
         lengths = lengths[np.isfinite(lengths)]
         return [float(lengths.mean()), float(lengths.std())] if len(lengths) else []
 
@@ -83,9 +100,12 @@ class Tally:
         """Note the rows that the stages of modality `m` left as they were."""
         self.degenerate[m] = _add(self.degenerate[m], left)
 
-    def count_overflow(self, out: Matrix) -> None:
-        """Note output values that are not finite."""
-        self.overflow += int(out.size - np.count_nonzero(np.isfinite(out)))
+    def count_overflow(self, out: Matrix, expected: NDArray[np.bool_] | None = None) -> None:
+        """Note output values that are not finite; in the `expected` rows they may be NaN."""
+        finite = np.isfinite(out)
+        if expected is not None:
+            finite[expected] |= np.isnan(out[expected])
+        self.overflow += int(out.size - np.count_nonzero(finite))
 
 
 @lru_cache(1)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmfuse.core.ids import Ids
 from mmfuse.core.registry import FORMATS
@@ -37,6 +38,7 @@ class Table:
 
     path: where it goes, as the user named it. columns: names of the features.
     metadata: the record that `inspect` prints, as JSON text.
+    flags: further columns of booleans, `(n,)` each: which rows have a modality.
     """
 
     path: str
@@ -46,6 +48,7 @@ class Table:
     layout: Layout
     metadata: str
     compression: str | None = None
+    flags: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
 
 
 class FileSink(Protocol):
@@ -72,12 +75,14 @@ class Format(Protocol):
 
     suffixes: what files of the format end with. layouts: what the writer offers, default first.
     column_layouts: those of which an uncompressed file has a `ColumnSink`.
+    keeps_flags: whether the writer has room for `Table.flags`.
     """
 
     __name__: str
     suffixes: ClassVar[Sequence[str]]
     layouts: ClassVar[Sequence[Layout]]
     column_layouts: ClassVar[Sequence[Layout]]
+    keeps_flags: ClassVar[bool]
 
     def open(self, file: InputFile, name: str, how: Reading) -> Source:
         """One modality in a file. Raises InputError or AlignmentError."""

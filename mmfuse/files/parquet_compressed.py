@@ -32,6 +32,7 @@ class CompressedSink:
             fields.append(pa.field("embedding", pa.list_(element, width), nullable=False))
         else:
             fields += [pa.field(name, self._kind, nullable=False) for name in table.columns]
+        fields += [pa.field(name, pa.bool_(), nullable=False) for name in table.flags]
         self._schema = pa.schema(fields, {"mmfuse": table.metadata})
         self._rows = max(1, min(131_072, _GROUP_BYTES // (width * table.dtype.itemsize)))
         self._group = np.empty((min(self._rows, len(table.ids)), width), table.dtype)
@@ -60,12 +61,14 @@ class CompressedSink:
         if not self._filled:
             return
         rows = self._group[: self._filled]
-        ids = self._table.ids.take(slice(self._done, self._done + self._filled))
+        part = slice(self._done, self._done + self._filled)
+        ids = self._table.ids.take(part)
         if self._table.layout == "vector":
             values = pa.array(rows.reshape(-1), self._kind)
             arrays = [pa.FixedSizeListArray.from_arrays(values, type=self._schema.field(1).type)]
         else:
             arrays = [pa.array(column) for column in np.ascontiguousarray(rows.T)]
+        arrays += [pa.array(flag[part]) for flag in self._table.flags.values()]
         self._writer.write_table(pa.table([_arrow_ids(ids), *arrays], schema=self._schema))
         self._done += self._filled
         self._filled = 0

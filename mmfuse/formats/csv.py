@@ -8,6 +8,7 @@ from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmfuse.core.ids import Ids, TextIds
 from mmfuse.core.source import Matrix
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 suffixes: Sequence[str] = (".csv", ".tsv")
 layouts: Sequence[Layout] = ("wide",)
 column_layouts: Sequence[Layout] = ()
+keeps_flags = True
 
 
 def open(file: InputFile, name: str, how: Reading) -> ArrowSource:
@@ -79,27 +81,29 @@ class CsvSink:
 
     def __init__(self, fd: int, table: Table, delimiter: str) -> None:
         self._fd, self._table, self._delimiter = fd, table, delimiter
-        names = map(self._cell, ["id", *table.columns])
+        names = map(self._cell, ["id", *table.columns, *table.flags])
         write_stream(fd, (delimiter.join(names) + "\n").encode())
 
     def write(self, start: int, block: Matrix) -> None:
         """The next rows."""
         ids = self._table.ids.take(slice(start, start + len(block)))
-        lines = self._numbers(block).split(b"\n")
+        flags = [flag[start : start + len(block)] for flag in self._table.flags.values()]
+        lines = self._cells(block, flags).split(b"\n")
         cells = ((self._cell(text) + self._delimiter).encode() for text in ids)
         write_stream(
             self._fd, b"".join(chain.from_iterable(zip(cells, lines, repeat(b"\n"), strict=False)))
         )
 
-    def _numbers(self, block: Matrix) -> bytes:
+    def _cells(self, block: Matrix, flags: Sequence[NDArray[np.bool_]]) -> bytes:
         """A line a row, without the id."""
         import pyarrow as pa
         import pyarrow.csv as pa_csv
 
-        columns = list(map(pa.array, np.ascontiguousarray(block.T)))
+        columns = list(map(pa.array, [*np.ascontiguousarray(block.T), *flags]))
+        names = [*self._table.columns, *self._table.flags]
         buffer = io.BytesIO()
         options = pa_csv.WriteOptions(include_header=False, delimiter=self._delimiter)
-        pa_csv.write_csv(pa.record_batch(columns, names=self._table.columns), buffer, options)
+        pa_csv.write_csv(pa.record_batch(columns, names=names), buffer, options)
         return buffer.getvalue()
 
     def _cell(self, text: str) -> str:

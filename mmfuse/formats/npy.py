@@ -29,6 +29,7 @@ from mmfuse.files.output import write_all
 suffixes: Sequence[str] = (".npy",)
 layouts: Sequence[Layout] = ("vector",)
 column_layouts: Sequence[Layout] = ()
+keeps_flags = False
 
 _SCAN_BYTES = 8 << 20
 

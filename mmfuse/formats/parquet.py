@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 suffixes: Sequence[str] = (".parquet", ".pq")
 layouts: Sequence[Layout] = ("vector", "wide")
 column_layouts: Sequence[Layout] = ("wide",)
+keeps_flags = True
 
 
 def open(file: InputFile, name: str, how: Reading) -> ArrowSource:
@@ -79,6 +80,7 @@ class PagesSink:
             columns=table.columns,
             dtype=table.dtype,
             vector="embedding" if table.layout == "vector" else None,
+            flags=table.flags,
             metadata={"mmfuse": table.metadata},
         )
 

@@ -21,11 +21,14 @@ class Sketch(Strategy):
 
     Every modality is count-sketched, Ψ_m(x)_k = Σ_{j: h_m(j) = k} s_m(j) x_j, and the sketches
     are convolved: z = IFFT(Π_m FFT Ψ_m(x_m)). Then E⟨z, z'⟩ = Π ⟨x_m, x'_m⟩ over the seeds.
+    A row that lacks a modality is the product of those it has.
 
     Pham & Pagh (2013), Fast and scalable polynomial kernels via explicit feature maps, KDD;
     Gao et al. (2016), Compact bilinear pooling, CVPR; Fukui et al. (2016), Multimodal compact
     bilinear pooling for visual question answering, EMNLP.
     """
+
+    fuses_present = True
 
     n_components: Annotated[int, Param("Output columns.", min=1)] = 1024
     seed: Annotated[int, Param("Seed of the hashes and signs.", min=0)] = 0
@@ -67,8 +70,13 @@ class Sketch(Strategy):
     def _spectrum(
         self, m: int, batch: Batch, out: Block, learned: Learned
     ) -> NDArray[np.complexfloating[Any, Any]]:
-        """FFT Ψ_m(x_m), orthonormal; `out` is used for Ψ_m(x_m)."""
+        """FFT Ψ_m(x_m), orthonormal; `out` is used for Ψ_m(x_m).
+
+        Where a row lacks the modality it is that of the unit of convolution.
+        """
         arranged = {name: learned[f"{name}_{m}"] for name in ARRANGED}
         count_sketch(batch.blocks[m], arranged, out)
+        if batch.present is not None:
+            out[~batch.present[:, m], 0] = 1  # the others are 0
         # without a `norm` NumPy takes float32 through float64, at twice the time
         return np.fft.rfft(out, axis=1, norm="ortho")

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmfuse.core.align import Alignment, By, align
+from mmfuse.core.align import By, Joining, align
+from mmfuse.core.alignment import Alignment
 from mmfuse.core.ids import Ids, IntegerIds, TextIds
 from mmfuse.errors import AlignmentError
 
@@ -52,7 +53,7 @@ def oracle(listed: list[list[Any]]) -> list[tuple[str, tuple[int, ...]]]:
 
 def refused(sources: list[Table], by: By = "auto") -> AlignmentError:
     with pytest.raises(AlignmentError) as caught:
-        align(sources, by)
+        align(sources, Joining(by))
     assert caught.value.exit_code == 4
     return caught.value
 
@@ -121,7 +122,7 @@ def test_keep() -> None:
     sources = [table("a", [1, 2, 3]), table("b", [3, 1, 2])]
     alignment = align(sources)
     assert alignment.rows[0] is None
-    kept = alignment.keep(np.array([True, False, True]))
+    kept = alignment.take(np.array([0, 2], np.int32))
     assert list(kept.ids) == ["1", "3"]
     assert taken(kept, sources) == [[0, 2], [1, 0]]
     assert kept.dropped == (1, 1)
@@ -130,7 +131,7 @@ def test_keep() -> None:
 
 @pytest.mark.parametrize("by", ["auto", "position"])
 def test_without_ids_rows_are_taken_by_position(by: By) -> None:
-    alignment = align([table("a", 3), table("b", 3)], by)
+    alignment = align([table("a", 3), table("b", 3)], Joining(by))
     assert alignment.by == "position"
     assert alignment.rows == (None, None)
     assert list(alignment.ids) == ["0", "1", "2"]
@@ -138,12 +139,14 @@ def test_without_ids_rows_are_taken_by_position(by: By) -> None:
 
 
 def test_by_position_takes_the_first_ids_along() -> None:
-    alignment = align([table("a", ["x", "y"]), table("b", ["y", "x"])], "position")
+    alignment = align([table("a", ["x", "y"]), table("b", ["y", "x"])], Joining("position"))
     assert list(alignment.ids) == ["x", "y"]
     assert alignment.rows == (None, None)
-    second = align([table("a", 2), table("b", ["y", "x"]), table("c", ["p", "q"])], "position")
+    second = align(
+        [table("a", 2), table("b", ["y", "x"]), table("c", ["p", "q"])], Joining("position")
+    )
     assert list(second.ids) == ["y", "x"]
-    numbered = align([table("a", 2), table("b", 2)], "position")
+    numbered = align([table("a", 2), table("b", 2)], Joining("position"))
     assert list(numbered.ids) == ["0", "1"]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mmfuse.core.aligned import Aligned
 from mmfuse.core.engine import Engine
 from mmfuse.core.fusion import Fusion, Stage
 from mmfuse.core.plan import Plan
@@ -63,7 +64,7 @@ def engine(
 ) -> Engine:
     n = len(blocks[0]) if rows is None else len(rows)
     return Engine(
-        [Taken(Slow(block), rows) for block in blocks],
+        [Aligned(Taken(Slow(block), rows), block.dtype) for block in blocks],
         [block.dtype for block in blocks],
         [np.dtype(np.float64 if block.dtype == np.float64 else np.float32) for block in blocks],
         Plan(n, ("gather",) * len(blocks), 16, block_rows, threads, 1),

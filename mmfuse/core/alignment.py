@@ -1,0 +1,96 @@
+"""What alignment decides: the rows of the output, as rows of every source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmfuse.core.ids import Ids, Rows
+from mmfuse.core.join import Join
+from mmfuse.core.ranges import ranges
+from mmfuse.core.suggest import Suggestion
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """The rows of the output.
+
+    ids: the id of every output row.
+    rows: for every source the row numbers to take, those of the first output row before those of
+        the second; None: all its rows as they stand.
+    read: rows in every source.
+    by: whether rows were matched by id or by position.
+    how: inner, left or outer.
+    ends: for every source where the rows of each output row end in `rows`, shape `(n,)`, for
+        output rows that have none of its rows or several; None: one each.
+    overlap: for every source the share of its different ids that all sources have.
+    suggestion: how more ids would meet, where few do.
+    """
+
+    ids: Ids
+    rows: tuple[Rows | None, ...]
+    read: tuple[int, ...]
+    by: Literal["id", "position"]
+    how: Join = "inner"
+    ends: tuple[Rows | None, ...] = field(default=())
+    overlap: tuple[float, ...] = field(default=())
+    suggestion: Suggestion | None = None
+
+    def __post_init__(self) -> None:
+        if not self.ends:
+            object.__setattr__(self, "ends", (None,) * len(self.rows))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def dropped(self) -> tuple[int, ...]:
+        """Rows of every source that are in no output row."""
+        return tuple(
+            read - _distinct(rows, read) for rows, read in zip(self.rows, self.read, strict=True)
+        )
+
+    @property
+    def absent(self) -> tuple[int, ...]:
+        """Output rows that lack each source."""
+        masks = map(self.present, range(len(self.rows)))
+        return tuple(0 if has is None else int((~has).sum()) for has in masks)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every output row has every modality."""
+        return all(self.present(m) is None for m in range(len(self.rows)))
+
+    def present(self, m: int) -> NDArray[np.bool_] | None:
+        """Which output rows have source `m`, shape `(n,)`; None: all."""
+        if (ends := self.ends[m]) is None:
+            return None
+        has: NDArray[np.bool_] = np.diff(ends, prepend=0) > 0
+        return None if has.all() else has
+
+    def take(self, kept: Rows) -> Alignment:
+        """Only the output rows `kept`, in that order."""
+        picked = [_pick(*taken, kept) for taken in zip(self.rows, self.ends, strict=True)]
+        rows, ends = zip(*picked, strict=True)
+        return replace(self, ids=self.ids.take(kept), rows=rows, ends=ends)
+
+
+def _pick(rows: Rows | None, ends: Rows | None, kept: Rows) -> tuple[Rows, Rows | None]:
+    """The rows of some output rows, and where those of each end."""
+    if ends is None:
+        return (kept if rows is None else rows[kept]), None
+    assert rows is not None
+    counts = np.diff(ends, prepend=0)
+    starts, counts = (ends - counts)[kept], counts[kept]
+    return rows[ranges(starts, counts)], np.cumsum(counts)
+
+
+def _distinct(rows: Rows | None, read: int) -> int:
+    if rows is None:
+        return read
+    taken = np.zeros(read, np.bool_)
+    taken[rows] = True
+    return int(np.count_nonzero(taken))

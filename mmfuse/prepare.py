@@ -1,0 +1,140 @@
+"""From sources and settings to a job: rows aligned, work planned, before a feature is read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from mmfuse.core.align import align
+from mmfuse.core.alignment import Alignment
+from mmfuse.core.fusion import Fusion, MissingMean, Stage
+from mmfuse.core.join import DUPLICATES, JOINS
+from mmfuse.core.plan import Access, plan
+from mmfuse.core.registry import normalization
+from mmfuse.core.schema import Modality, Schema
+from mmfuse.core.source import Source
+from mmfuse.core.strategy import Strategy
+from mmfuse.errors import AlignmentError, UsageError
+from mmfuse.files.machine import available_memory
+from mmfuse.job import Job, Settings
+from mmfuse.nonfinite import filling
+from mmfuse.request import PerModality
+
+_DTYPES = ("float16", "float32", "float64")
+_MISSING = ("zero", "mean", "nan", "error")
+_POLICIES = ("error", "keep", "zero", "mean", "drop")
+
+
+def prepare(
+    command: str,
+    strategy: Strategy,
+    sources: Sequence[Source],
+    normalize: PerModality[str | Sequence[str]],
+    weight: PerModality[float],
+    settings: Settings,
+) -> Job:
+    """Align the rows and plan the work. Raises a MmfuseError for whatever cannot be done."""
+    _check(settings)
+    alignment = align(sources, settings.joining)
+    _refuse_missing(alignment, sources, settings)
+    modalities = (Modality(s.name, s.columns, _weight(weight, s.name)) for s in sources)
+    schema = Schema(tuple(modalities))
+    chains = tuple(
+        (
+            *filling(settings.nan),
+            *_chain(normalize.get(source.name, "none")),
+            *_learning_mean(alignment.present(m) is not None and settings.missing == "mean"),
+        )
+        for m, source in enumerate(sources)
+    )
+    columns = strategy.columns(schema)
+    dtype = np.dtype(settings.dtype)
+    accesses = [_access(source, alignment, m) for m, source in enumerate(sources)]
+    work = plan(
+        len(alignment),
+        accesses,
+        len(columns),
+        dtype,
+        threads=settings.threads or len(os.sched_getaffinity(0)),
+        memory=settings.memory,
+        cache=available_memory() // 2,  # the output wants its share
+        passes=1 + (settings.nan == "drop") + max(map(_lessons, chains)),
+        columnar=settings.columnar,
+        columnwise=strategy.stacks and settings.nan != "drop" and not any(chains),
+    )
+    fusion = Fusion(schema, chains, strategy, missing=settings.missing)
+    job = Job(command, sources, alignment, accesses, fusion, columns, dtype, work, settings)
+    if clash := next((name for name in job.flags if name in columns), None):
+        raise UsageError(
+            f"two output columns would be named {clash!r}", hint="name the inputs otherwise"
+        )
+    return job
+
+
+def _check(settings: Settings) -> None:
+    """Raise UsageError for a value that is none of those known."""
+    joining = settings.joining
+    for option, value, known in (
+        ("--dtype", settings.dtype, _DTYPES),
+        ("--nan", settings.nan, _POLICIES),
+        ("--missing", settings.missing, (None, *_MISSING)),
+        ("--join", joining.how, JOINS),
+        ("--duplicates", joining.duplicates, DUPLICATES),
+    ):
+        if value not in known:
+            told = ", ".join(name for name in known if name)
+            raise UsageError(f"{option} is {value!r}; it must be one of {told}")
+    if not 0 <= joining.min_overlap <= 1:
+        raise UsageError(f"--min-overlap is {joining.min_overlap}; it is a share from 0 to 1")
+    if settings.threads is not None and settings.threads < 1:
+        raise UsageError(f"--threads is {settings.threads}; it must be at least 1")
+
+
+def _refuse_missing(alignment: Alignment, sources: Sequence[Source], settings: Settings) -> None:
+    if settings.missing != "error":
+        return
+    for source, absent in zip(sources, alignment.absent, strict=True):
+        if absent:
+            raise AlignmentError(
+                f"{absent:,} of {len(alignment):,} rows lack {source.name}, and --missing error "
+                "refuses that",
+                where=source.label,
+            )
+
+
+def _learning_mean(wanted: bool) -> tuple[Stage, ...]:
+    return (Stage.of("missing-mean", MissingMean()),) if wanted else ()
+
+
+def _access(source: Source, alignment: Alignment, m: int) -> Access:
+    rows = alignment.rows[m]
+    return Access(
+        source.rows,
+        len(source.columns),
+        source.dtype,
+        source.storage,
+        ordered=rows is None or bool((rows[1:] >= rows[:-1]).all()),
+        columnar=source.columnar,
+        taken=source.rows if rows is None else len(rows),
+        patchy=alignment.ends[m] is not None,
+    )
+
+
+def _lessons(chain: Sequence[Stage]) -> int:
+    """How often a chain has to see all rows to learn."""
+    return sum(stage.learned is None for stage in chain)
+
+
+def _weight(weight: PerModality[float], name: str) -> float:
+    value = float(weight.get(name, 1.0))
+    if not np.isfinite(value):
+        raise UsageError(f"--weight of {name} is {value}; it must be a finite number")
+    return value
+
+
+def _chain(names: str | Sequence[str]) -> tuple[Stage, ...]:
+    listed = names.split(",") if isinstance(names, str) else list(names)
+    stages = (Stage.of(name, normalization(name.strip())) for name in listed)
+    return tuple(stage for stage in stages if stage.name != "none")
