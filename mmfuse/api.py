@@ -127,6 +127,8 @@ def fuse(
         normalizations = PerModality.of("--normalize", normalize, names)
         weights = PerModality.of("--weight", weight, names)
         opened = open_sources(inputs, how)
+        if target is not None:
+            target.protect(opened.paths)
         job = prepare(command, chosen, opened.sources, normalizations, weights, settings)
         return _finished(job, opened, target, dry_run, progress)
 
@@ -135,8 +137,6 @@ def _finished(
     job: Job, opened: Opened, target: OutputTarget | None, dry_run: bool, progress: Progress
 ) -> Fused:
     """Do the job, unless it is a dry run."""
-    if target is not None:
-        target.protect(opened.paths)
     if dry_run:
         planned = replace(_to(target, job.summary()), dry_run=True, reads=opened.files)
         return _fused(job, planned, None)

@@ -63,35 +63,10 @@ class Job:
     def summary(self) -> Summary:
         """What will be done; `run` adds what was found on the way."""
         strategy, schema = self.fusion.strategy, self.fusion.schema
-        inputs = [
-            InputSummary(
-                name=source.name,
-                file=source.label.partition("=")[2],
-                rows=source.rows,
-                columns=len(source.columns),
-                dtype=str(source.dtype.newbyteorder("=")),
-                ids=source.id_source if self.alignment.by == "id" else "position",
-                kept=source.rows - dropped,
-                dropped=dropped,
-                absent=absent,
-                normalize=[stage.name for stage in chain],
-                weight=modality.weight,
-                way=way,
-            )
-            for source, dropped, absent, chain, modality, way in zip(
-                self.sources,
-                self.alignment.dropped,
-                self.alignment.absent,
-                self.fusion.chains,
-                schema.modalities,
-                self.plan.ways,
-                strict=True,
-            )
-        ]
         return Summary(
             command=self.command,
             options={o.name: getattr(strategy, o.name) for o in options_of(type(strategy))},
-            inputs=inputs,
+            inputs=self._inputs(),
             join=self.alignment.how,
             duplicates=self.settings.joining.duplicates,
             missing=self.missing,
@@ -112,6 +87,33 @@ class Job:
             version=__version__,
             notes=[*self._source_notes(), *self._rounding_notes()],
         )
+
+    def _inputs(self) -> list[InputSummary]:
+        return [
+            InputSummary(
+                name=source.name,
+                file=source.label.partition("=")[2],
+                rows=source.rows,
+                columns=len(source.columns),
+                dtype=str(source.dtype.newbyteorder("=")),
+                ids=source.id_source if self.alignment.by == "id" else "position",
+                kept=source.rows - dropped,
+                dropped=dropped,
+                absent=absent,
+                normalize=[stage.name for stage in chain],
+                weight=modality.weight,
+                way=way,
+            )
+            for source, dropped, absent, chain, modality, way in zip(
+                self.sources,
+                self.alignment.dropped,
+                self.alignment.absent,
+                self.fusion.chains,
+                self.fusion.schema.modalities,
+                self.plan.ways,
+                strict=True,
+            )
+        ]
 
     @property
     def missing(self) -> str | None:

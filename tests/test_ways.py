@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import mmfuse
-from mmfuse import job
+from mmfuse import prepare
 from mmfuse.core import plan as planning
 from mmfuse.errors import InputError
 
@@ -79,7 +79,7 @@ def machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if request.param == "roomy":
         yield 512 * MIB
     else:
-        monkeypatch.setattr(job, "available_memory", lambda: 0)
+        monkeypatch.setattr(prepare, "available_memory", lambda: 0)
         monkeypatch.setattr(planning, "_BUCKET_BYTES", 1 << 12)
         monkeypatch.setattr(planning, "_BLOCK_BYTES", 1 << 12)
         monkeypatch.setattr(planning, "_TILE_BYTES", 1 << 12)

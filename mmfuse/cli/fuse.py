@@ -33,6 +33,10 @@ def strategy_function(name: str) -> Callable[..., None]:
         options = {option.name: given.pop(option.name) for option in options_of(strategy)}
         _command(name, options, **given)
 
+    declared = "the row is fused from those it has" if strategy.fuses_present else "zero"
+    rest = [
+        p.replace(annotation=shared.missing(declared)) if p.name == "missing" else p for p in rest
+    ]
     parameters = [files.replace(kind=inspect.Parameter.KEYWORD_ONLY), *own, *rest]
     function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     function.__annotations__ = {p.name: p.annotation for p in parameters}
@@ -58,7 +62,7 @@ def _command(
     input_format: shared.InputFormat = None,
     id_transform: shared.IdTransform = None,
     join: shared.Join = "inner",
-    missing: shared.Missing = None,
+    missing: str | None = None,
     duplicates: shared.Duplicates = "error",
     sort_ids: shared.SortIds = False,
     strict: shared.Strict = False,

@@ -85,14 +85,21 @@ Join = Annotated[
         _ROWS, metavar="KIND", help="Ids of the output: inner (all have), left, outer (any has)."
     ),
 ]
-Missing = Annotated[
-    str | None,
-    _option(
-        _ROWS,
-        metavar="POLICY",
-        help="For a modality that a row lacks, after normalisation: zero, mean, nan or error.",
-    ),
-]
+
+
+def missing(default: str) -> Any:
+    """What stands for a modality that a row lacks; by default what the strategy declares."""
+    return Annotated[
+        str | None,
+        _option(
+            _ROWS,
+            metavar="POLICY",
+            help="For a modality that a row lacks, after normalisation: zero, mean, nan or error; "
+            f"by default {default}.",
+        ),
+    ]
+
+
 Duplicates = Annotated[
     str,
     _option(

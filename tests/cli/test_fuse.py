@@ -329,7 +329,13 @@ def test_record_in_the_output(here, call):
     record = json.loads(raw)
     assert record["strategy"] == "concat"
     assert record["slices"] == {"image": [0, 4], "text": [4, 7], "audio": [7, 9]}
-    assert record["join"] == {"how": "inner", "by": "id", "rows": 5}
+    assert record["join"] == {
+        "how": "inner",
+        "by": "id",
+        "rows": 5,
+        "duplicates": "error",
+        "missing": None,
+    }
     text = record["inputs"][1]
     assert (text["file"], text["weight"], text["rows"]) == ("b.parquet", 2, 5)
 
