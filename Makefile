@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types docs docs-check bench bench-full clean
+.PHONY: help demo test readers check lint types docs docs-check bench bench-full clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,10 @@ demo: $(VENV)/.installed  ## set up, fuse three modalities of sample_data, show 
 
 test: $(VENV)/.developed  ## set up and run the tests
 	$(BIN)/python -m pytest -n auto -q
+
+readers: $(VENV)/.developed  ## read outputs with Hugging Face datasets, PyTorch, faiss, LanceDB
+	$(BIN)/pip install --quiet --group readers
+	$(BIN)/python -m pytest -q tests/test_readers.py
 
 check: lint types docs-check test  ## everything that has to hold before a change lands
 
