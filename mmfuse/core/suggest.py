@@ -40,7 +40,7 @@ def suggest(columns: Sequence[Ids]) -> Suggestion | None:
             continue
         tried = min(map(len, columns_then))
         met = _met(columns_then)
-        if met > max(before, best.met if best else 0, tried // 2 - 1):
+        if 2 * met >= tried and met > max(before, best.met if best else 0):
             best = Suggestion(candidate, met, tried)
     return best
 

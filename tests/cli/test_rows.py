@@ -1,0 +1,139 @@
+"""Which rows come out, as users say it on the command line."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+
+def write(name: str, ids: list[str] | list[int], value: float) -> None:
+    frame = pd.DataFrame({"id": ids, "f": [value + k for k in range(len(ids))]})
+    frame.to_csv(name, index=False)
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write("image.csv", [f"img_{k}.jpg" for k in (10, 9, 2, 1)], 0)
+    write("text.csv", [f"img_{k}.txt" for k in (1, 2, 11)], 100)
+
+
+def test_nothing_common_suggests_how(mmfuse) -> None:
+    done = mmfuse("concat", "image.csv", "text.csv", "-o", "o.csv")
+    assert done.code == 4
+    assert done.err.splitlines()[-1] == "hint: 2 of 3 ids match with --id-transform stem"
+    assert not Path("o.csv").exists()
+
+
+def test_a_transform_for_one_modality_or_all(mmfuse) -> None:
+    for steps in (["stem"], ["image=stem", "text=s/.txt$//"], ["image=stem", "lower", "stem"]):
+        options = [part for step in steps for part in ("--id-transform", step)]
+        done = mmfuse("concat", "image.csv", "text.csv", *options, "-o", "o.csv")
+        assert done.code == 0, done.err
+        assert pd.read_csv("o.csv").to_numpy().tolist() == [["img_2", 2, 101], ["img_1", 3, 100]]
+    assert "ids column id, stem" in mmfuse("concat", "image.csv", "-o", "o.csv",
+                                           "--id-transform", "stem").err  # fmt: skip
+
+
+def test_ids_that_a_transform_makes_equal_are_duplicates(mmfuse) -> None:
+    write("both.csv", ["1.jpg", "2.jpg", "1.png"], 0)
+    done = mmfuse("concat", "both.csv", "--id-transform", "stem", "-o", "o.csv")
+    assert done.code == 4
+    assert "1 row repeats an id; the first is '1' in rows 1 and 3" in done.err
+
+
+@pytest.mark.parametrize(
+    ("join", "expected"),
+    [
+        ("inner", ["img_2", "img_1"]),
+        ("left", ["img_10", "img_9", "img_2", "img_1"]),
+        ("outer", ["img_10", "img_9", "img_2", "img_1", "img_11"]),
+    ],
+)
+def test_joins_in_both_orders(mmfuse, join: str, expected: list[str]) -> None:
+    plain = ("concat", "image.csv", "text.csv", "--id-transform", "stem", "--join", join)
+    assert mmfuse(*plain, "-o", "o.csv").code == 0
+    assert pd.read_csv("o.csv")["id"].tolist() == expected
+    done = mmfuse(*plain, "-o", "o.csv", "--sort-ids", "--json")
+    assert pd.read_csv("o.csv")["id"].tolist() == sorted(expected, key=lambda i: int(i[4:]))
+    summary = json.loads(done.out)
+    assert summary["join"] == join
+    assert summary["rows"] == len(expected)
+    lacking = [
+        len(set(expected) - {f"img_{k}" for k in own}) for own in ((1, 2, 9, 10), (1, 2, 11))
+    ]
+    assert [item["absent"] for item in summary["inputs"]] == lacking
+    assert [item["kept"] + item["dropped"] for item in summary["inputs"]] == [4, 3]
+
+
+def test_what_is_lacking_is_told(mmfuse) -> None:
+    plain = ("image.csv", "text.csv", "--id-transform", "stem", "--join", "outer", "-o", "o.csv")
+    assert (
+        "outer join: 5 rows (1 lack image, 2 lack text: zeros instead)"
+        in mmfuse("concat", *plain).err
+    )
+    assert "2 lack text: fused from the others)" in mmfuse("mean", *plain).err
+    assert "2 lack text: NaN instead)" in mmfuse("mean", *plain, "--missing", "nan").err
+    frame = pd.read_csv("o.csv")
+    assert frame["present_text"].tolist() == [False, False, True, True, True]
+    assert frame["mean_0"].isna().tolist() == [True, True, False, False, True]
+    refused = mmfuse("mean", *plain, "--missing", "error")
+    assert refused.code == 4
+    assert "1 of 5 rows lack image" in refused.err
+
+
+def test_strict_and_overlap(mmfuse) -> None:
+    plain = ("concat", "image.csv", "text.csv", "--id-transform", "stem", "-o", "o.csv")
+    strict = mmfuse(*plain, "--strict")
+    assert strict.code == 4
+    assert "2 of 4 rows would be dropped" in strict.err
+    assert "'img_10', 'img_9'" in strict.err
+    assert mmfuse(*plain, "--strict", "--join", "outer").code == 0
+    assert mmfuse(*plain, "--min-overlap", "0.5").code == 0
+    little = mmfuse(*plain, "--min-overlap", "0.6")
+    assert little.code == 4
+    assert "50.0% of the ids are in all inputs, and --min-overlap asks for 60.0%" in little.err
+    assert mmfuse(*plain, "--min-overlap", "2").code == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ((), None),
+        (("--duplicates", "first"), [["a", 0, 7], ["b", 1, 8]]),
+        (("--duplicates", "mean"), [["a", 1, 7], ["b", 1, 8]]),
+        (("--duplicates", "max"), [["a", 2, 7], ["b", 1, 8]]),
+        (("--duplicates", "explode"), [["a", 0, 7], ["a", 2, 7], ["b", 1, 8]]),
+    ],
+)
+def test_duplicates(mmfuse, options: tuple[str, ...], expected: list[list[object]] | None) -> None:
+    write("several.csv", ["a", "b", "a"], 0)
+    write("one.csv", ["a", "b"], 7)
+    done = mmfuse("concat", "several.csv", "one.csv", *options, "-o", "o.csv")
+    if expected is None:
+        assert done.code == 4
+        assert "--duplicates first, mean, max or explode" in done.err
+        return
+    assert done.code == 0, done.err
+    assert pd.read_csv("o.csv").to_numpy().tolist() == expected
+
+
+@pytest.mark.parametrize("option", ["--join", "--duplicates", "--missing"])
+def test_unknown_kinds_are_refused(mmfuse, option: str) -> None:
+    done = mmfuse("concat", "image.csv", option, "odd", "-o", "o.csv")
+    assert done.code == 2
+    assert f"{option} is 'odd'; it must be one of" in done.err
+
+
+def test_npy_says_that_it_keeps_no_flags(mmfuse) -> None:
+    done = mmfuse("concat", "image.csv", "text.csv", "--id-transform", "stem", "--join", "outer",
+                  "-o", "o.npy")  # fmt: skip
+    assert done.code == 0
+    assert "npy does not keep which rows lack a modality" in done.err
+
+
+def test_help_says_what_a_strategy_declares(mmfuse) -> None:
+    assert "by default zero." in " ".join(mmfuse("concat", "--help").out.split())
+    told = " ".join(mmfuse("mean", "--help").out.split())
+    assert "by default the row is fused from those it has." in told
