@@ -115,7 +115,7 @@ def _access(source: Source, alignment: Alignment, m: int) -> Access:
         len(source.columns),
         source.dtype,
         source.storage,
-        ordered=rows is None or bool((rows[1:] >= rows[:-1]).all()),
+        ordered=source.streams and (rows is None or bool((rows[1:] >= rows[:-1]).all())),
         columnar=source.columnar,
         taken=source.rows if rows is None else len(rows),
         patchy=alignment.ends[m] is not None,

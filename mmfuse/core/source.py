@@ -109,6 +109,11 @@ class Source(ABC):
         """Whether there is a `column_reader`."""
         return False
 
+    @property
+    def streams(self) -> bool:
+        """Whether all columns can be read at a time, from the first row to the last."""
+        return True
+
     @abstractmethod
     def blocks(self) -> Iterable[Matrix]:
         """All rows in the file's order, in blocks of any height, shape `(k, d)` each."""
@@ -150,6 +155,27 @@ class ArrayReader:
 
     def close(self) -> None:
         """Nothing to give back."""
+
+
+class SideBySide:
+    """Rows whose columns stand in several places, each read by a reader of its own."""
+
+    def __init__(self, readers: Sequence[RowReader], parts: Sequence[Source]) -> None:
+        self._readers = readers
+        self._widths = [len(part.columns) for part in parts]
+        self._dtypes = [part.dtype for part in parts]
+
+    def read(self, rows: slice | Rows, out: Matrix) -> None:
+        start = 0
+        for reader, width, dtype in zip(self._readers, self._widths, self._dtypes, strict=True):
+            part = np.empty((len(out), width), dtype)
+            reader.read(rows, part)
+            out[:, start : start + width] = part
+            start += width
+
+    def close(self) -> None:
+        for reader in self._readers:
+            reader.close()
 
 
 class Sink(ABC):

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mmfuse.core.ids import Rows
 from mmfuse.core.plan import Storage, Way
-from mmfuse.core.source import Matrix, Part, Scratch, Taken
+from mmfuse.core.source import Matrix, Part, Scratch, SideBySide, Taken
 from mmfuse.errors import InputError
 from mmfuse.files.arrow import ArrowSource, columns_of
 from mmfuse.files.inputs import InputFile, looks_like, open_arrow, reading
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _BATCH_BYTES = 16 << 20
 _BLOCK_BYTES = 8 << 20
 _READ_BYTES = 64 << 10
+_PAGE_BYTES = 1 << 20  # what writers put into a page, and into a dictionary, of a column
+_SLAB_BYTES = 128 << 20  # pages, one of every column, that may be in memory at a time
 
 
 @dataclass(kw_only=True)
@@ -46,6 +48,10 @@ class ParquetSource(ArrowSource):
     @property
     def columnar(self) -> bool:
         return self.choice.vector is None
+
+    @property
+    def streams(self) -> bool:
+        return len(self._slabs()) == 1
 
     @cached_property
     def _schema(self) -> pa.Schema:
@@ -93,14 +99,16 @@ class ParquetSource(ArrowSource):
         return list(zip(accumulate(rows, initial=0), rows, strict=False))
 
     def parts(self) -> Sequence[Part]:
+        if self.columnar:  # one group at a time, whose columns pyarrow decodes on threads
+            return super().parts()
         return [
             Part(start, rows, partial(self._group, group, start))
             for group, (start, rows) in enumerate(self.groups)
         ]
 
     def blocks(self) -> Iterator[Matrix]:
-        for part in self.parts():
-            yield from part.blocks()
+        for group, (start, _) in enumerate(self.groups):
+            yield from self._group(group, start)
         self.verify()
 
     def _group(self, group: int, start: int) -> Iterator[Matrix]:
@@ -139,12 +147,34 @@ class ParquetSource(ArrowSource):
 
     def reader(self, rows: Rows | None, way: Way, scratch: Scratch) -> Taken:
         if way != "gather":
-            return super().reader(rows, way, scratch)
+            slabs = self._slabs()
+            if len(slabs) == 1:
+                return super().reader(rows, way, scratch)
+            taken = [scratch.store(slab, rows, way) for slab in slabs]
+            return Taken(SideBySide([t.reader for t in taken], slabs), taken[0].rows)
         pages = self._pages()
         if pages is None:  # which only its pages could tell
             return super().reader(rows, "partitioned", scratch)
         shape = (self.rows, len(self.columns))
         return Taken(MappedReader(self.file, shape, self.dtype, pages), rows)
+
+    def _slabs(self) -> list[ParquetSource]:
+        """The source cut into some of its columns each, so that their pages fit into memory."""
+        groups = map(self.footer.row_group, range(self.footer.num_row_groups))
+        largest = max(group.total_byte_size for group in groups)
+        held = min(largest, 2 * _PAGE_BYTES * self.footer.num_columns)
+        count = -(-held * len(self.columns) // (self.footer.num_columns * _SLAB_BYTES))
+        if not self.columnar or count <= 1:
+            return [self]
+        cuts = np.linspace(0, len(self.columns), min(count, len(self.columns)) + 1).astype(int)
+        return [
+            replace(
+                self,
+                columns=self.columns[first:last],
+                choice=replace(self.choice, features=self.choice.features[first:last]),
+            )
+            for first, last in pairwise(cuts.tolist())
+        ]
 
     def _pages(self) -> Pages | None:
         """Where the pages of vectors are in the file, if each holds whole rows, as they are."""

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 import mmfuse
 from mmfuse.errors import AlignmentError, InputError, MmfuseError
+from mmfuse.files import parquet_source
 
 pytestmark = pytest.mark.usefixtures("here")
 
@@ -546,3 +548,26 @@ def test_columns_that_say_who_was_present_are_no_features() -> None:
     columns = {"id": IDS, "x": [1, 2, 3], "present_text": [True, False, True]}
     assert names(columns) == ["x", "present_text"]
     assert names(pa.table(columns).replace_schema_metadata({"mmfuse": "{}"})) == ["x"]
+
+
+@pytest.mark.parametrize("memory", [512 << 20, 1 << 20])
+@pytest.mark.parametrize("normalize", ["none", "zscore"])
+def test_columns_that_do_not_fit_together_are_read_one_part_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: int, normalize: str
+) -> None:
+    rng = np.random.default_rng(0)
+    for name, width in (("a", 7), ("b", 12)):
+        frame = pd.DataFrame(rng.normal(size=(500, width)).astype(np.float32))
+        frame.columns = [f"f{j}" for j in range(width)]
+        frame["id"] = rng.permutation(500)
+        frame.to_parquet(tmp_path / f"{name}.parquet", row_group_size=99)
+    files = {name: tmp_path / f"{name}.parquet" for name in "ab"}
+    how: Any = {"normalize": normalize, "memory": memory}
+    whole = mmfuse.fuse("concat", files, **how)
+    monkeypatch.setattr(parquet_source, "_SLAB_BYTES", 1_500)
+    parts = mmfuse.fuse("concat", files, **how)
+    assert whole.matrix is not None
+    assert parts.matrix is not None
+    assert parts.matrix.tobytes() == whole.matrix.tobytes()
+    assert {item.way for item in parts.summary.inputs} <= {"memory", "partitioned"}
+    assert "sequential" in {item.way for item in whole.summary.inputs} or normalize == "zscore"
