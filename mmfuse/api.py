@@ -229,6 +229,7 @@ def _described(name: str) -> dict[str, Any]:
         "panel": found.panel,
         "summary": STRATEGIES.summary(name),
         "manual": manual,
+        "missing": "present" if found.fuses_present else "zero",
         "options": [
             {
                 "name": option.name,

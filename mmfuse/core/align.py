@@ -243,7 +243,8 @@ def _refuse_lookalikes(source: Identified, ids: TextIds) -> None:
             f"{len(lookalikes):,} text ids look like integers but are not written like them "
             f"({told}), and another input has integer ids",
             where=source.label,
-            hint="write the ids of all inputs the same way",
+            hint="write the ids of all inputs the same way, or take these for integers with "
+            "--id-transform int",
         )
 
 

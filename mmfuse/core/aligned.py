@@ -75,26 +75,27 @@ class Aligned:
         return np.diff(self.ends[start:stop], prepend=before)
 
     def _pool(self, first: int, counts: NDArray[np.int64], out: Matrix) -> None:
-        """Reduce runs of `counts` rows from row `first` of `taken` on, in float64."""
+        """Reduce runs of `counts` rows from row `first` of `taken` on, in float64, read once."""
         if self.pool == "max":
             found = np.full(out.shape, -np.inf)
             for groups, starts, x in self._pieces(first, counts, out.shape[1]):
                 found[groups] = np.maximum(found[groups], np.maximum.reduceat(x, starts, axis=0))
             out[:] = found
             return
-        mean = np.zeros(out.shape)
-        for groups, starts, x in self._pieces(first, counts, out.shape[1]):
-            mean[groups] += np.add.reduceat(x, starts, axis=0)
-        mean /= counts[:, None]
-        if self.pool == "mean":
-            out[:] = mean
-            return
-        squares = np.zeros(out.shape)  # a second reading, so that nothing cancels out
+        seen, mean, squares = np.zeros((len(out), 1)), np.zeros(out.shape), np.zeros(out.shape)
         for groups, starts, x in self._pieces(first, counts, out.shape[1]):
             lengths = np.diff(starts, append=len(x))
-            x -= np.repeat(mean[groups], lengths, axis=0)
-            squares[groups] += np.add.reduceat(np.square(x, out=x), starts, axis=0)
-        out[:] = np.sqrt(squares / counts[:, None])
+            part = np.add.reduceat(x, starts, axis=0) / lengths[:, None]
+            if self.pool == "std":
+                x -= np.repeat(part, lengths, axis=0)
+                squares[groups] += np.add.reduceat(np.square(x, out=x), starts, axis=0)
+            # merged as `core.statistics.Moments` are
+            before, delta = seen[groups].copy(), part - mean[groups]
+            seen[groups] += lengths[:, None]
+            share = lengths[:, None] / seen[groups]
+            mean[groups] += delta * share
+            squares[groups] += np.square(delta) * before * share
+        out[:] = mean if self.pool == "mean" else np.sqrt(squares / seen)
 
     def _pieces(self, first: int, counts: NDArray[np.int64], dim: int) -> Any:
         """The rows in pieces: the runs that each touches, where they start in it, its values."""
