@@ -13,7 +13,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mmfuse.aligning import align
     from mmfuse.api import Fused, fuse, inspect, list_normalizations, list_strategies
+    from mmfuse.converting import convert
     from mmfuse.errors import MmfuseError
 
 __version__ = "0.1.0"
@@ -21,13 +23,19 @@ __all__ = [
     "Fused",
     "MmfuseError",
     "__version__",
+    "align",
+    "convert",
     "fuse",
     "inspect",
     "list_normalizations",
     "list_strategies",
 ]
 
-_HOMES = {"MmfuseError": "mmfuse.errors"}
+_HOMES = {
+    "MmfuseError": "mmfuse.errors",
+    "align": "mmfuse.aligning",
+    "convert": "mmfuse.converting",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -17,12 +17,14 @@ from mmfuse.core.ids import Ids, IntegerIds
 from mmfuse.core.join import Duplicates, Join
 from mmfuse.core.options import options as options_of
 from mmfuse.core.registry import NORMALIZATIONS, STRATEGIES, strategy_class
-from mmfuse.core.source import Progress, unseen
+from mmfuse.core.source import Progress, Sink, unseen
 from mmfuse.core.strategy import Strategy
 from mmfuse.errors import UsageError
 from mmfuse.files.formats import Layout
+from mmfuse.files.output import commit_all
 from mmfuse.files.scratch import ScratchRoom
 from mmfuse.job import Job, Settings, run
+from mmfuse.lock import Lock
 from mmfuse.nonfinite import NanPolicy
 from mmfuse.output import STDOUT, MemorySink, OutputOptions, OutputTarget
 from mmfuse.prepare import prepare
@@ -82,6 +84,7 @@ def fuse(
     layout: Layout | None = None,
     compression: str | None = None,
     clobber: bool = True,
+    lock: str | os.PathLike[str] | None = None,
     threads: int | None = None,
     memory: int = 512 << 20,
     dry_run: bool = False,
@@ -106,6 +109,8 @@ def fuse(
         dropped. min_overlap: the share of every input's ids that all inputs must have.
     nan: what to do with values that are not finite: error, keep, zero, mean or drop.
     format, layout, compression, clobber: see `OutputOptions`.
+    lock: a file that says which rows the output has and what the inputs were: written where it
+        is not there; else whatever is not as it says is refused.
     threads: None for one a processor. memory: working memory in bytes.
     progress: called as rows are done; see `core.source.Progress`.
 
@@ -130,24 +135,40 @@ def fuse(
         if target is not None:
             target.protect(opened.paths)
         job = prepare(command, chosen, opened.sources, normalizations, weights, settings)
-        return _finished(job, opened, target, dry_run, progress)
+        places = [] if target is None else [target.path]
+        locked = resources.enter_context(Lock(lock, opened, places, dry_run=dry_run))
+        return finished(job, opened, target, locked, dry_run, progress)
 
 
-def _finished(
-    job: Job, opened: Opened, target: OutputTarget | None, dry_run: bool, progress: Progress
+def finished(
+    job: Job,
+    opened: Opened,
+    target: OutputTarget | None,
+    lock: Lock,
+    dry_run: bool,
+    progress: Progress,
 ) -> Fused:
     """Do the job, unless it is a dry run."""
     if dry_run:
-        planned = replace(_to(target, job.summary()), dry_run=True, reads=opened.files)
+        if job.settings.nan != "drop":  # then only a run tells which rows there are
+            lock.rows(job.alignment.ids)
+        lock.finish()
+        planned = replace(placed(target, job.summary()), dry_run=True, reads=opened.files)
         return _fused(job, planned, None)
-    folder = _scratch_folder(target)
+    folder = scratch_folder(target)
     scratch = ScratchRoom(job.plan.bucket_rows, folder, job.plan.threads, progress)
     if target is None:
-        return _in_memory(job, scratch, progress)
-    summary = run(job, target.sink, scratch, progress)
+        return _in_memory(job, scratch, lock, progress)
+
+    def sink_of(final: Job, summary: Summary) -> Sink:
+        lock.rows(final.alignment.ids)
+        return target.sink(final, summary)
+
+    summary = run(job, sink_of, scratch, progress)
     summary.reads = opened.files
-    summary.bytes = target.commit() or summary.bytes
-    return _fused(job, _to(target, summary), None)
+    lock.finish()
+    summary.bytes = target.commit(lock.files) or summary.bytes
+    return _fused(job, placed(target, summary), None)
 
 
 def _strategy(strategy: str | Strategy, options: Mapping[str, Any]) -> tuple[Strategy, str]:
@@ -165,23 +186,26 @@ def _strategy(strategy: str | Strategy, options: Mapping[str, Any]) -> tuple[Str
     return found(**options), strategy
 
 
-def _scratch_folder(target: OutputTarget | None) -> str | None:
+def scratch_folder(target: OutputTarget | None) -> str | None:
     """Beside the output, where there is room for it; else where temporary files go."""
     if target is None or target.path == STDOUT or "TMPDIR" in os.environ:
         return None
     return os.path.dirname(os.path.realpath(target.path))
 
 
-def _in_memory(job: Job, scratch: ScratchRoom, progress: Progress) -> Fused:
+def _in_memory(job: Job, scratch: ScratchRoom, lock: Lock, progress: Progress) -> Fused:
     sinks: list[MemorySink] = []
     jobs: list[Job] = []
 
     def sink_of(final: Job, summary: Summary) -> MemorySink:
+        lock.rows(final.alignment.ids)
         jobs.append(final)
         sinks.append(MemorySink(len(final.alignment), len(final.columns), final.dtype))
         return sinks[0]
 
     summary = run(job, sink_of, scratch, progress)
+    lock.finish()
+    commit_all(lock.files)
     return _fused(jobs[0], summary, sinks[0].matrix)
 
 
@@ -189,7 +213,8 @@ def _fused(job: Job, summary: Summary, matrix: NDArray[Any] | None) -> Fused:
     return Fused(job.alignment.ids, matrix, tuple(job.columns), summary)
 
 
-def _to(target: OutputTarget | None, summary: Summary) -> Summary:
+def placed(target: OutputTarget | None, summary: Summary) -> Summary:
+    """The summary with the place of the output."""
     if target is None:
         return summary
     return replace(summary, output=target.path, format=target.format_name, layout=target.layout)

@@ -160,6 +160,8 @@ class Job:
 
 def _holds(out: np.dtype[Any], stored: np.dtype[Any]) -> bool:
     """Whether every stored value is exact in the output; NumPy calls int64 in float64 safe."""
+    if out == stored.newbyteorder("="):
+        return True
     return np.can_cast(stored, out, "safe") and not (stored.kind in "iu" and stored.itemsize == 8)
 
 
@@ -228,7 +230,13 @@ def _run_columns(job: Job, sink: Sink, opened: ExitStack, progress: Progress) ->
 
 
 def _working(job: Job) -> list[np.dtype[Any]]:
-    """For every source float32 where it holds all values and no more is asked for, else float64."""
+    """For every source float32 where it holds all values and no more is asked for, else float64.
+
+    Integers that are only copied stay what they are.
+    """
+    natives = [source.dtype.newbyteorder("=") for source in job.sources]
+    if job.fusion.copies and job.dtype.kind in "iu" and set(natives) == {job.dtype}:
+        return natives
     wide = job.dtype.itemsize > 4
     exact = [np.can_cast(source.dtype, np.float32, "safe") and not wide for source in job.sources]
     return [np.dtype(np.float32 if fits else np.float64) for fits in exact]

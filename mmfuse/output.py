@@ -143,17 +143,29 @@ class OutputTarget:
         self._opened.callback(self._flusher.close)
         return _Guarded(self._sink, self._place, self._flusher)
 
-    def commit(self) -> int:
-        """Let everything appear, what belongs to the file before the file; returns its bytes."""
+    def commit(self, others: Sequence[OutputFile] = ()) -> int:
+        """Let everything appear, `others` and what belongs to the file before the file.
+
+        Returns the bytes of the file.
+        """
+        size = self.finish()
+        commit_all([*others, *self.files])
+        return size
+
+    @property
+    def files(self) -> list[OutputFile]:
+        """Those that are to appear, what belongs to the file before the file."""
+        return self._files[::-1]
+
+    def finish(self) -> int:
+        """Write what comes after the rows; returns the bytes of the file."""
         assert self._sink is not None
         with writing(self._place):
             self._sink.close()
             self._flusher.finish()
             if self.path == STDOUT:
                 return self._to_stdout()
-            size = os.fstat(self.fd).st_size
-        commit_all(self._files[::-1])
-        return size
+            return os.fstat(self.fd).st_size
 
     def _to_stdout(self) -> int:
         if self.fd == sys.stdout.fileno():

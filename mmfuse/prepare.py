@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -36,8 +37,23 @@ def prepare(
     settings: Settings,
 ) -> Job:
     """Align the rows and plan the work. Raises a MmfuseError for whatever cannot be done."""
-    _check(settings)
+    check(settings)
     alignment = align(sources, settings.joining)
+    dtype = np.dtype(settings.dtype)
+    return planned(command, strategy, sources, alignment, normalize, weight, settings, dtype)
+
+
+def planned(
+    command: str,
+    strategy: Strategy,
+    sources: Sequence[Source],
+    alignment: Alignment,
+    normalize: PerModality[str | Sequence[str]],
+    weight: PerModality[float],
+    settings: Settings,
+    dtype: np.dtype[Any],
+) -> Job:
+    """Plan the work on rows that are aligned."""
     _refuse_missing(alignment, sources, settings)
     modalities = (Modality(s.name, s.columns, _weight(weight, s.name)) for s in sources)
     schema = Schema(tuple(modalities))
@@ -50,7 +66,6 @@ def prepare(
         for m, source in enumerate(sources)
     )
     columns = strategy.columns(schema)
-    dtype = np.dtype(settings.dtype)
     accesses = [_access(source, alignment, m) for m, source in enumerate(sources)]
     work = plan(
         len(alignment),
@@ -73,7 +88,7 @@ def prepare(
     return job
 
 
-def _check(settings: Settings) -> None:
+def check(settings: Settings) -> None:
     """Raise UsageError for a value that is none of those known."""
     joining = settings.joining
     for option, value, known in (

@@ -43,6 +43,8 @@ class Opened:
 
     sources: list[Source] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
+    parts: dict[str, list[str]] = field(default_factory=dict)
+    """The paths of every input: its own, and of its ids."""
 
     @property
     def files(self) -> list[str]:
@@ -65,22 +67,24 @@ def open_sources(inputs: Sequence[Input], options: SourceOptions) -> Opened:
     opened = Opened()
     for item in inputs:
         columns = column.get(item.name, ())
+        before = len(opened.paths)
         how = Reading(
             id_column.get(item.name, None),
             (columns,) if isinstance(columns, str) else tuple(columns),
             outside_ids=ids.get(item.name, None) is not None,
         )
         with reading(item.label):
-            source = _open(item, how, _format(item, format), opened)
+            source = _open(item, how, said_format(item, format), opened)
             _attach_ids(source, item, ids.get(item.name, None), options.sidecar, opened)
             if item.name in steps and source.ids is not None:
                 source.ids = transformed(source.ids, steps[item.name])
                 source.id_source += f", {transform.get(item.name, '')}"
         opened.sources.append(source)
+        opened.parts[item.name] = opened.paths[before:]
     return opened
 
 
-def _format(item: Input, named: PerModality[str]) -> str | None:
+def said_format(item: Input, named: PerModality[str]) -> str | None:
     """The format said for this input; one said for all is for those whose suffix does not tell."""
     if item.name in named.values:
         return named.values[item.name]

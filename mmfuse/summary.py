@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 SUMMARY_VERSION = 1
+ALIGN_VERSION = 1
 
 
 @dataclass
@@ -98,6 +99,43 @@ class Summary:
             "dtype": self.dtype,
             "slices": self.slices,
         }
+
+
+@dataclass
+class AlignSummary:
+    """One run of `align`. `as_dict` is the object that `--json` prints; its schema is versioned.
+
+    output: the folder. anti: whether it is the rows that have no match that were written.
+    rows: of the join. files: what was written. empty: inputs that had no row to write.
+    The others are as in `Summary`.
+    """
+
+    output: str
+    anti: bool
+    inputs: list[InputSummary]
+    join: str
+    duplicates: str
+    missing: str | None
+    by: str
+    rows: int
+    files: list[Summary]
+    empty: list[str]
+    dry_run: bool
+    version: str
+    notes: list[str]
+    reads: list[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, ready for JSON."""
+        own = (
+            "output", "format", "layout", "rows", "columns", "dtype", "bytes", "memory",
+            "temporary",
+        )  # fmt: skip
+        files = [
+            {"name": file.inputs[0].name, **{key: getattr(file, key) for key in own}}
+            for file in self.files
+        ]
+        return {"mmfuse_align": ALIGN_VERSION, **asdict(self), "files": files}
 
 
 def _file_name(path: str) -> str:

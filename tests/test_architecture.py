@@ -31,8 +31,10 @@ LEVELS = [
         "job",
         "prepare",
         "output",
+        "copying",
+        "lock",
     },
-    {"api"},
+    {"api", "aligning", "converting"},
     {"cli"},
     {"__main__"},
 ]

@@ -54,6 +54,7 @@ def _command(
     layout: shared.Layout = None,
     compression: shared.Compression = None,
     no_clobber: shared.NoClobber = False,
+    lock: shared.Lock = None,
     depfile: shared.Depfile = None,
     ids: shared.IdFiles = None,
     id_column: shared.IdColumn = None,
@@ -110,13 +111,18 @@ def _command(
         "layout": layout,
         "compression": compression,
         "clobber": not no_clobber,
+        "lock": lock,
         "threads": threads,
         "memory": size(memory),
         "dry_run": dry_run,
     }
     if dry_run:  # it writes nothing
         depfile = summary = None
-    taken = [output, *(split_name(file)[1] for file in (*files, *(ids or ())))]
+    taken = [
+        output,
+        *filter(None, [lock]),
+        *(split_name(file)[1] for file in (*files, *(ids or ()))),
+    ]
     with closing(Extras(depfile, summary, taken)) as extras:
         told = _run(strategy, files, output, settings)
         extras.write(told)

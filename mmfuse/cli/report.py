@@ -6,7 +6,7 @@ import os
 from collections.abc import Container, Sequence
 
 from mmfuse.files.paths import show
-from mmfuse.summary import InputSummary, Summary
+from mmfuse.summary import AlignSummary, InputSummary, Summary
 
 _WAYS = {
     "gather": "its rows are picked where they are",
@@ -29,7 +29,8 @@ def summary_table(summary: Summary, *, verbose: bool = False) -> str:
     """A few lines for people; not a stable format."""
     lines = aligned([_input_row(item) for item in summary.inputs], right=(2,))
     lines += [f"note: {show(note)}" for note in summary.notes]
-    lines += [_join_line(summary), _output_line(summary)]
+    lines += [] if summary.command == "convert" else [_join_line(summary)]
+    lines.append(_output_line(summary))
     if verbose:
         lines += aligned([[show(i.name), i.way, _WAYS[i.way]] for i in summary.inputs], right=())
         lines.append(
@@ -42,6 +43,20 @@ def summary_table(summary: Summary, *, verbose: bool = False) -> str:
             f"{told}{_bytes(summary.memory)} of working memory on "
             f"{summary.threads} thread{'s' if summary.threads > 1 else ''}"
         )
+    return "\n".join(lines)
+
+
+def align_table(summary: AlignSummary) -> str:
+    """The same for modalities that are not fused."""
+    lines = aligned([_input_row(item) for item in summary.inputs], right=(2,))
+    lines += [f"note: {show(note)}" for note in summary.notes]
+    lines.append(_join_line(summary))
+    if summary.anti and summary.empty:
+        names = ", ".join(map(show, summary.empty))
+        lines.append(f"every row has a match, so no file is written: {names}")
+    lines += [_output_line(file) for file in summary.files]
+    if summary.dry_run:
+        lines.append("dry run: nothing was written")
     return "\n".join(lines)
 
 
@@ -69,7 +84,7 @@ def _input_row(item: InputSummary) -> list[str]:
     ]
 
 
-def _join_line(summary: Summary) -> str:
+def _join_line(summary: Summary | AlignSummary) -> str:
     if summary.by == "position":
         return f"by position: {summary.rows:,} rows"
     dropped = [f"{item.dropped:,} of {show(item.name)}" for item in summary.inputs if item.dropped]

@@ -35,6 +35,14 @@ Compression = Annotated[
     _option(_WRITE, metavar="CODEC", help="Of Parquet: none, zstd, snappy, gzip, lz4."),
 ]
 NoClobber = Annotated[bool, _option(_WRITE, "--no-clobber", help="Refuse to replace a file.")]
+Lock = Annotated[
+    str | None,
+    _option(
+        _WRITE,
+        metavar="FILE",
+        help="Write which rows and inputs these are; where FILE is there, refuse any others.",
+    ),
+]
 Depfile = Annotated[
     str | None, _option(_WRITE, metavar="FILE", help="Write what OUT depends on, for Make.")
 ]
@@ -100,6 +108,7 @@ def missing(default: str) -> Any:
     ]
 
 
+Missing = missing("zero")
 Duplicates = Annotated[
     str,
     _option(

@@ -184,16 +184,10 @@ def _refuse_little(sources: Sequence[Identified], found: Alignment, joining: Joi
         if joining.strict and (dropped := found.dropped[m]):
             raise AlignmentError(
                 f"{dropped:,} of {source.rows:,} rows would be dropped, and --strict forbids it; "
-                f"the first {_told_ids(source, _unused(found.rows[m], source.rows)[:3])}",
+                f"the first {_told_ids(source, found.unused(m)[:3])}",
                 where=source.label,
                 hint=hint or "--join outer keeps the rows that others lack",
             )
-
-
-def _unused(rows: Rows | None, read: int) -> Rows:
-    unused = np.ones(read, np.bool_)
-    unused[slice(None) if rows is None else rows] = False
-    return np.flatnonzero(unused)
 
 
 def _told_ids(source: Identified, rows: Rows) -> str:

@@ -53,6 +53,13 @@ class Alignment:
             read - _distinct(rows, read) for rows, read in zip(self.rows, self.read, strict=True)
         )
 
+    def unused(self, m: int) -> Rows:
+        """The rows of source `m` that are in no output row, in their order."""
+        unused = np.ones(self.read[m], np.bool_)
+        rows = self.rows[m]
+        unused[slice(None) if rows is None else rows] = False
+        return np.flatnonzero(unused)
+
     @property
     def absent(self) -> tuple[int, ...]:
         """Output rows that lack each source."""

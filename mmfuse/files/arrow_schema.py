@@ -40,8 +40,12 @@ def utf8(name: str) -> Node:
     return _field(name, _UTF8, ())
 
 
-def floating(name: str, dtype: np.dtype) -> Node:
-    """Describe a column of float16, float32 or float64."""
+def number(name: str, dtype: np.dtype) -> Node:
+    """Describe a column of integers or floats of any width."""
+    if dtype.kind in "iu":
+        unsigned = None
+        signed = b"\1" if dtype.kind == "i" else unsigned
+        return _field(name, _INT, (struct.pack("<i", 8 * dtype.itemsize), signed))
     precision = {2: 0, 4: 1, 8: 2}[dtype.itemsize]
     return _field(name, _FLOAT, (struct.pack("<h", precision),))
 

@@ -112,7 +112,7 @@ class OutputFile:
     def flush_folder(self) -> None:
         """Let the new name outlast a power cut."""
         with writing(self.path):
-            _sync_folder(self._folder)
+            sync_folder(self._folder)
 
     def discard(self) -> None:
         """Give the file up, unless it was committed."""
@@ -149,7 +149,8 @@ def commit_all(files: Sequence[OutputFile]) -> None:
             file.keep_old()
             file.appear()
             undo.callback(file.restore)
-        files[-1].appear()
+        for file in files[-1:]:
+            file.appear()
         undo.pop_all()
     for file in files:
         file.flush_folder()
@@ -170,7 +171,8 @@ def _mode_of(path: str, clobber: bool) -> int | None:
     return stat.S_IMODE(mode)
 
 
-def _sync_folder(folder: str) -> None:
+def sync_folder(folder: str) -> None:
+    """Let the names in a folder outlast a power cut."""
     try:
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except PermissionError:  # a folder may be one to write into and not to list

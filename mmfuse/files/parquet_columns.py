@@ -77,12 +77,18 @@ class Column(NamedTuple):
 
 def features(name: str, dtype: np.dtype[Any], width: int | None = None) -> Column:
     """A column of numbers, or of vectors of `width` numbers."""
-    row_bytes = dtype.itemsize * (width or 1)
-    arrow = arrow_schema.floating("element" if width else name, dtype)
+    row_bytes = stored_dtype(dtype).itemsize * (width or 1)
+    arrow = arrow_schema.number("element" if width else name, dtype)
     if width is not None:
         arrow = arrow_schema.fixed_size_list(name, arrow, width)
-    kind = thrift.FLOATS[dtype.itemsize]
+    floating = dtype.kind == "f"
+    kind = thrift.FLOATS[dtype.itemsize] if floating else thrift.INTEGERS[dtype.str[1:]]
     return Column(name, kind, arrow, lambda first, stop: (stop - first) * row_bytes, width)
+
+
+def stored_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """What numbers of a dtype are in a page: small integers take 32 bits."""
+    return np.dtype(f"{dtype.kind}4") if dtype.kind in "iu" and dtype.itemsize < 4 else dtype
 
 
 def integers(name: str, values: NDArray[np.int64]) -> tuple[Column, Encoder]:

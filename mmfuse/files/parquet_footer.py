@@ -49,13 +49,14 @@ class Leaf(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """A column's part of a row group."""
+    """A column's part of a row group; `nulls` is what its writer says, -1 if nothing."""
 
     physical: int
     codec: int
     values: int
     start: int
     stop: int
+    nulls: int = -1
 
 
 class Element(NamedTuple):
@@ -98,6 +99,17 @@ class Metadata(NamedTuple):
         if found is None:
             return None
         return _leaf(self.schema[found.start : found.stop], found.number)
+
+    def without_nulls(self) -> set[str]:
+        """The columns of one leaf each that their writer says hold no null."""
+        if not len(self.chunks):
+            return set()
+        none = (self.chunks[:, :, Chunk._fields.index("nulls")] == 0).all(axis=0)
+        return {
+            name
+            for name, at in self.columns.items()
+            if at is not None and at.stop - at.start == 1 and none[at.number]
+        }
 
 
 class Position(NamedTuple):
@@ -147,17 +159,19 @@ def _chunk(reader: Reader, kind: int) -> tuple[int, ...]:
     found = _CHUNK(reader, kind)
     data = found.get(3, {})
     elsewhere = 1 in found or 8 in found or 9 in found  # another file, or encrypted
+    nulls = data.get(12, {}).get(3, -1)
     if elsewhere or data.get(11, 0) or not data.keys() >= {1, 4, 5, 7, 9}:
-        return Chunk(0, 0, 0, 0, 0)
+        return Chunk(0, 0, 0, 0, 0, nulls)
     start = data[9]
     stop = min(start + data[7], (1 << 63) - 1)
-    return Chunk(data[1], data[4], data[5], start, stop)
+    return Chunk(data[1], data[4], data[5], start, stop, nulls)
 
 
 # The structures by the ids of their fields in parquet.thrift.
 _LOGICAL = struct({_LIST: present, 10: struct({1: integer, 2: flag})})
 _ELEMENT = struct({1: integer, 3: integer, 4: binary, 5: integer, 6: integer, 10: _LOGICAL})
-_CHUNK_DATA = struct(dict.fromkeys((1, 4, 5, 7, 9, 11), integer))
+_STATISTICS = struct({3: integer})
+_CHUNK_DATA = struct({**dict.fromkeys((1, 4, 5, 7, 9, 11), integer), 12: _STATISTICS})
 _CHUNK = struct({1: present, 3: _CHUNK_DATA, 8: present, 9: present})
 
 

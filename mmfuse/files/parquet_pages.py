@@ -20,7 +20,15 @@ from numpy.typing import NDArray
 
 from mmfuse.core.transpose import transposed
 from mmfuse.files import arrow_schema, thrift
-from mmfuse.files.parquet_columns import Column, booleans, features, integers, page_rows, texts
+from mmfuse.files.parquet_columns import (
+    Column,
+    booleans,
+    features,
+    integers,
+    page_rows,
+    stored_dtype,
+    texts,
+)
 
 Texts: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
@@ -110,7 +118,8 @@ class PageWriter:
         stop = start + len(values)
         if values.dtype != self._dtype or not 0 <= start <= stop <= self._rows:
             raise ValueError(f"{values.dtype} rows {start} to {stop}, of {self._rows}")
-        data = np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
+        stored = np.ascontiguousarray(values, stored_dtype(self._dtype))
+        data = stored.reshape(-1).view(np.uint8).data
         for group, offset, prefix, size in self._pieces(start, stop):
             _pwrite(self._fd, group.offsets[1 + j] + offset, prefix, data[:size])
             data = data[size:]

@@ -63,6 +63,7 @@ class Footer:
         self.rows = sum(metadata.rows)
         self.starts: NDArray[np.int64] = np.cumsum([0, *metadata.rows], dtype=np.int64)
         """The first row of each row group, and the end."""
+        self.without_nulls = metadata.without_nulls
 
     def column(self, name: str) -> "ValueColumn":
         """The column of that name, at the top of the schema.

@@ -91,6 +91,16 @@ FLOATS: Mapping[int, Kind] = {  # by their bytes; float16 has no physical type o
     4: {1: i32(4)},
     8: {1: i32(5)},
 }
+INTEGERS: Mapping[str, Kind] = {  # those below 32 bits take 32 all the same
+    "i1": {1: i32(1), 6: i32(15)},
+    "i2": {1: i32(1), 6: i32(16)},
+    "i4": {1: i32(1), 6: i32(17)},
+    "i8": {1: i32(2), 6: i32(18)},
+    "u1": {1: i32(1), 6: i32(11)},
+    "u2": {1: i32(1), 6: i32(12)},
+    "u4": {1: i32(1), 6: i32(13)},
+    "u8": {1: i32(2), 6: i32(14)},
+}
 _LIST: Kind = {5: i32(1), 6: i32(3), 10: struct({3: struct({})})}
 
 _DATA_PAGE = _UNCOMPRESSED = _PLAIN = _REQUIRED = i32(0)

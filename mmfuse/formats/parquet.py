@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from mmfuse.files.formats import FileSink, Layout, Reading, Table
 from mmfuse.files.inputs import InputFile
 from mmfuse.files.parquet_pages import PageWriter
 from mmfuse.files.parquet_source import ParquetSource, batches_of, open_table
+from mmfuse.files.parquet_values import Irregular, read_footer
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -35,7 +37,7 @@ def open(file: InputFile, name: str, how: Reading) -> ArrowSource:
         label=file.label,
         rows=table.metadata.num_rows,
         file=file,
-        may_lack=_may_lack(table.metadata),
+        may_lack=_may_lack(file, table.metadata),
         make=partial(ParquetSource, footer=table.metadata),
     )
 
@@ -47,13 +49,28 @@ def read_ids(file: InputFile, column: str | None) -> Ids:
     return ids_of((batch.column(0) for batch in batches_of(table, [chosen])), chosen)
 
 
-def _may_lack(footer: pq.FileMetaData) -> dict[str, bool]:
+def _may_lack(file: InputFile, footer: pq.FileMetaData) -> dict[str, bool]:
     """For every flat column whether it may hold nulls.
 
-    The statistics could tell more, but reading those of a damaged footer ends the process.
+    Where its schema allows them, its writer's count of them tells, as far as a dtype without NaN
+    depends on it. That is read without pyarrow, which a damaged count would end the process in.
     """
-    columns = map(footer.schema.column, range(footer.num_columns))
-    return {column.path: column.max_definition_level > 0 for column in columns}
+    columns = list(map(footer.schema.column, range(footer.num_columns)))
+    may_lack = {column.path: column.max_definition_level > 0 for column in columns}
+    whole = ("INT32", "INT64", "BOOLEAN")
+    if any(may_lack[column.path] and column.physical_type in whole for column in columns):
+        may_lack.update(dict.fromkeys(_without_nulls(file) & may_lack.keys(), False))
+    return may_lack
+
+
+def _without_nulls(file: InputFile) -> set[str]:
+    fd = os.open(file.path, os.O_RDONLY)
+    try:
+        return read_footer(fd, file.size).without_nulls()
+    except Irregular:
+        return set()
+    finally:
+        os.close(fd)
 
 
 def sink(fd: int, table: Table) -> FileSink:

@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from mmfuse.files import arrow_schema
 
-FLOATS = {"float16": pa.float16(), "float32": pa.float32(), "float64": pa.float64()}
+NUMBERS = {
+    name: pa.type_for_alias(name)
+    for name in (
+        *("float16", "float32", "float64"),
+        *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    )
+}
 
 
 def decode(value: str) -> pa.Schema:
@@ -18,7 +24,7 @@ def decode(value: str) -> pa.Schema:
 
 
 @given(
-    dtype=st.sampled_from(sorted(FLOATS)),
+    dtype=st.sampled_from(sorted(NUMBERS)),
     size=st.integers(1, (1 << 31) - 1),
     names=st.lists(st.text(), min_size=4, max_size=4),
     metadata=st.dictionaries(st.text(min_size=1), st.text()),
@@ -26,7 +32,7 @@ def decode(value: str) -> pa.Schema:
 def test_arrow_reads_what_was_described(
     dtype: str, size: int, names: list[str], metadata: dict[str, str]
 ) -> None:
-    element = arrow_schema.floating("element", np.dtype(dtype))
+    element = arrow_schema.number("element", np.dtype(dtype))
     value = arrow_schema.schema_value(
         [
             arrow_schema.int64(names[0]),
@@ -36,7 +42,7 @@ def test_arrow_reads_what_was_described(
         ],
         metadata,
     )
-    child = pa.field("element", FLOATS[dtype], nullable=False)
+    child = pa.field("element", NUMBERS[dtype], nullable=False)
     types = [pa.int64(), pa.list_(child, size), pa.bool_(), pa.string()]
     fields = [pa.field(name, kind, nullable=False) for name, kind in zip(names, types, strict=True)]
     expected = pa.schema(fields, metadata or None)

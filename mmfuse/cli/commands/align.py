@@ -1,0 +1,108 @@
+"""`mmfuse align`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mmfuse.cli import shared
+from mmfuse.cli.options import per_modality, per_modality_chain, per_modality_list, size
+from mmfuse.cli.progress import showing
+from mmfuse.cli.report import align_table
+from mmfuse.cli.streams import emit, say
+from mmfuse.errors import UsageError
+
+if TYPE_CHECKING:
+    from mmfuse.summary import AlignSummary
+
+
+def align(
+    files: shared.Files,
+    *,
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FOLDER",
+            help="Where the files go, named like the inputs.",
+            rich_help_panel="Writing",
+        ),
+    ],
+    anti: Annotated[
+        bool,
+        typer.Option(
+            "--anti",
+            help="Write the rows that are in no row of the join, as NAME.anti.",
+            rich_help_panel="Rows",
+        ),
+    ] = False,
+    format: shared.Format = None,
+    layout: shared.Layout = None,
+    compression: shared.Compression = None,
+    no_clobber: shared.NoClobber = False,
+    lock: shared.Lock = None,
+    ids: shared.IdFiles = None,
+    id_column: shared.IdColumn = None,
+    column: shared.Column = None,
+    sidecar: shared.Sidecar = True,
+    input_format: shared.InputFormat = None,
+    id_transform: shared.IdTransform = None,
+    join: shared.Join = "inner",
+    missing: shared.Missing = None,
+    duplicates: shared.Duplicates = "error",
+    sort_ids: shared.SortIds = False,
+    strict: shared.Strict = False,
+    min_overlap: shared.MinOverlap = 0.0,
+    by_position: shared.ByPosition = False,
+    require_ids: shared.RequireIds = False,
+    dry_run: shared.DryRun = False,
+    quiet: shared.Quiet = False,
+    as_json: shared.AsJson = False,
+    threads: shared.Threads = None,
+    memory: shared.Memory = "512MB",
+) -> None:
+    """Write the modalities with the same rows in the same order, a file each, not fused.
+
+    Values and dtypes stay as stored.
+    """
+    if by_position and require_ids:
+        raise UsageError("--by-position and --require-ids exclude each other")
+    settings = {
+        "anti": anti,
+        "format": format,
+        "layout": layout,
+        "compression": compression,
+        "clobber": not no_clobber,
+        "lock": lock,
+        "ids": per_modality(ids or (), str, "--ids"),
+        "id_column": per_modality(id_column or (), str, "--id-column"),
+        "column": per_modality_list(column or ()),
+        "sidecar": sidecar,
+        "input_format": per_modality(input_format or (), str, "--from"),
+        "id_transform": per_modality_chain(id_transform or ()),
+        "join": join,
+        "missing": missing,
+        "duplicates": duplicates,
+        "sort_ids": sort_ids,
+        "strict": strict,
+        "min_overlap": min_overlap,
+        "by": "position" if by_position else "id" if require_ids else "auto",
+        "dry_run": dry_run,
+        "threads": threads,
+        "memory": size(memory),
+    }
+    told = _run(files, output, settings)
+    if as_json:
+        emit(json.dumps(told.as_dict()))
+    elif not quiet:
+        say(align_table(told))
+
+
+def _run(files: list[str], output: str, settings: dict[str, Any]) -> AlignSummary:
+    from mmfuse import align as aligned
+
+    with showing() as progress:
+        return aligned(files, output, progress=progress, **settings)
