@@ -29,6 +29,7 @@ from mmfuse.nonfinite import NanPolicy
 from mmfuse.output import STDOUT, MemorySink, OutputOptions, OutputTarget
 from mmfuse.prepare import prepare
 from mmfuse.request import PerModality, inputs_of
+from mmfuse.sharded_output import output_target
 from mmfuse.sources import Opened, Option, SourceOptions, open_sources
 from mmfuse.summary import Summary
 
@@ -85,6 +86,7 @@ def fuse(
     compression: str | None = None,
     clobber: bool = True,
     lock: str | os.PathLike[str] | None = None,
+    shard_rows: int | None = None,
     threads: int | None = None,
     memory: int = 512 << 20,
     dry_run: bool = False,
@@ -108,7 +110,7 @@ def fuse(
     sort_ids: the natural order of the ids, instead of the first input's. strict: no row may be
         dropped. min_overlap: the share of every input's ids that all inputs must have.
     nan: what to do with values that are not finite: error, keep, zero, mean or drop.
-    format, layout, compression, clobber: see `OutputOptions`.
+    format, layout, compression, clobber, shard_rows: see `OutputOptions`.
     lock: a file that says which rows the output has and what the inputs were: written where it
         is not there; else whatever is not as it says is refused.
     threads: None for one a processor. memory: working memory in bytes.
@@ -122,8 +124,8 @@ def fuse(
     with ExitStack() as resources:
         target = None
         if output is not None:  # before the inputs: what cannot be written fails at once
-            wanted = OutputOptions(format, layout, compression, clobber)
-            target = OutputTarget(os.fspath(output), wanted, dry_run=dry_run)
+            wanted = OutputOptions(format, layout, compression, clobber, shard_rows)
+            target = output_target(os.fspath(output), wanted, dry_run=dry_run)
             resources.callback(target.close)
         how = SourceOptions(ids, id_column, column, input_format, sidecar, id_transform)
         joining = Joining(by, join, duplicates, sort_ids, strict, min_overlap)

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, cast
@@ -18,7 +18,7 @@ from mmfuse.errors import OutputError, UsageError
 from mmfuse.files.flush import Flusher
 from mmfuse.files.formats import ColumnSink, FileSink, Format, Layout, Table, by_name, known_format
 from mmfuse.files.output import OutputFile, commit_all, write_stream, writing
-from mmfuse.files.paths import same_file
+from mmfuse.files.paths import identity
 from mmfuse.files.unnamed import unnamed_file
 from mmfuse.job import Job
 from mmfuse.summary import Summary
@@ -32,13 +32,14 @@ class OutputOptions:
 
     format: by name; None: by the suffix. layout: `vector` or `wide`; None: the format's own.
     compression: of Parquet; None or `none`: plain pages. clobber: whether a file that is there
-    is replaced.
+    is replaced. shard_rows: rows of each of several files in a folder; None: one file.
     """
 
     format: str | None = None
     layout: Layout | None = None
     compression: str | None = None
     clobber: bool = True
+    shard_rows: int | None = None
 
 
 class MemorySink(Sink):
@@ -60,8 +61,8 @@ class OutputTarget:
     def __init__(self, path: str, options: OutputOptions, *, dry_run: bool = False) -> None:
         self.path, self._options = path, options
         self._place = "standard output" if path == STDOUT else path
-        self._inputs: Sequence[str] = ()
-        _refuse_folder(path)
+        self._inputs: Set[tuple[int, int] | None] = frozenset()
+        self._refuse_place()
         self.format = self._format()
         self.format_name = self.format.__name__.rpartition(".")[2]
         self.layout = self._layout()
@@ -71,6 +72,13 @@ class OutputTarget:
         self._files: list[OutputFile] = []
         self._sink: FileSink | None = None
         self.fd = -1 if dry_run else self._open()
+
+    def _refuse_place(self) -> None:
+        if self.path.endswith(os.sep) or os.path.isdir(self.path):
+            raise OutputError(
+                f"{self.path} is a folder",
+                hint="name a file in it, or have files of N rows in it with --shard-rows N",
+            )
 
     def _format(self) -> Format:
         if self.path == STDOUT:
@@ -110,15 +118,15 @@ class OutputTarget:
 
     def protect(self, inputs: Sequence[str]) -> None:
         """Never replace one of these files. Raises UsageError if the output would."""
-        self._inputs = inputs
+        self._inputs = set(map(identity, inputs)) - {None}
         self._refuse_input(self.path)
 
     def _refuse_input(self, path: str) -> None:
-        if any(same_file(path, other) for other in self._inputs):
+        if identity(path) in self._inputs:
             raise UsageError(f"{path} is one of the inputs", hint="name another file with -o")
 
-    def sink(self, job: Job, summary: Summary) -> Sink:
-        """The sink of the rows of a job."""
+    def table(self, job: Job, summary: Summary) -> Table:
+        """What is known of the output of a job before its rows."""
         table = Table(
             path=self.path,
             ids=job.alignment.ids,
@@ -133,6 +141,11 @@ class OutputTarget:
             summary.notes.append(
                 f"{self.format_name} does not keep which rows lack a modality; parquet and csv do"
             )
+        return table
+
+    def sink(self, job: Job, summary: Summary) -> Sink:
+        """The sink of the rows of a job."""
+        table = self.table(job, summary)
         if self.path != STDOUT:
             for path, content in self.format.companions(table).items():
                 with writing(path):
@@ -179,11 +192,6 @@ class OutputTarget:
     def close(self) -> None:
         """Give up whatever was not committed."""
         self._opened.close()
-
-
-def _refuse_folder(path: str) -> None:
-    if path.endswith(os.sep) or os.path.isdir(path):
-        raise OutputError(f"{path} is a folder", hint="name a file in it")
 
 
 class _Guarded(Sink):

@@ -12,6 +12,7 @@ from mmfuse.core.source import Source
 from mmfuse.core.statistics import Moments
 from mmfuse.files.formats import by_suffix
 from mmfuse.files.inputs import open_input, reading
+from mmfuse.files.sharded import ShardedSource
 from mmfuse.request import Input
 
 _QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -68,7 +69,7 @@ def profile(source: Source, item: Input) -> InputProfile:
     ids = source.ids
     return InputProfile(
         name=source.name,
-        file=item.value if isinstance(item.value, str) else "",
+        file=source.label.partition("=")[2],
         rows=source.rows,
         columns=len(source.columns),
         column_names=list(source.columns),
@@ -82,16 +83,17 @@ def profile(source: Source, item: Input) -> InputProfile:
         zero_rows=zero_rows,
         constant_columns=int(constant.sum()),
         notes=list(source.notes),
-        record=_record(item),
+        record=_record(source, item),
     )
 
 
-def _record(item: Input) -> dict[str, Any] | None:
-    """The record that mmfuse wrote into a file, if there is one."""
-    if not isinstance(item.value, str) or item.value == "-":
-        return None
-    module = by_suffix(item.value)
-    text = module.metadata(open_input(item.value, item.label)) if module is not None else None
+def _record(source: Source, item: Input) -> dict[str, Any] | None:
+    """The record that mmfuse wrote into a file, or the first of several, if there is one."""
+    text = None
+    if isinstance(source, ShardedSource):
+        text = source.shards[0].format.metadata(source.shards[0].file)
+    elif isinstance(item.value, str) and (module := by_suffix(item.value)) is not None:
+        text = module.metadata(open_input(item.value, item.label))
     try:
         record = json.loads(text) if text is not None else None
     except ValueError:

@@ -17,7 +17,7 @@ ALL = "*"
 
 @dataclass(frozen=True)
 class Input:
-    """A modality by name: a path, or a value in memory."""
+    """A modality by name: a path, a list of paths, or a value in memory."""
 
     name: str
     value: Any
@@ -29,7 +29,7 @@ class Input:
 
 
 def inputs_of(modalities: Mapping[str, Any] | Sequence[Any]) -> tuple[Input, ...]:
-    """The inputs of a mapping of names, or of a sequence of `[NAME=]PATH`.
+    """The inputs of a mapping of names, or of a sequence of `[NAME=]PATH` and inputs.
 
     Raises UsageError: none, no name to tell one by, two of the same name.
     """
@@ -49,7 +49,26 @@ def inputs_of(modalities: Mapping[str, Any] | Sequence[Any]) -> tuple[Input, ...
     return tuple(found)
 
 
+def listed_inputs(lines: Sequence[str]) -> list[Input]:
+    """The inputs of a list of `[NAME=]PATH`: paths of one NAME are files of one modality."""
+    found: list[Input] = []
+    places: dict[str, int] = {}
+    for line in lines:
+        name, path = split_name(line)
+        if name in places:
+            before = found[places[name]].value
+            paths = before if isinstance(before, list) else [before]
+            found[places[name]] = Input(name, [*paths, path])
+            continue
+        if name is not None:
+            places[name] = len(found)
+        found.append(_input(line))
+    return found
+
+
 def _input(value: Any) -> Input:
+    if isinstance(value, Input):
+        return value
     value = _path(value)
     if not isinstance(value, str):
         raise UsageError("inputs in memory need names: give a mapping of names to modalities")
@@ -58,6 +77,8 @@ def _input(value: Any) -> Input:
 
 
 def _path(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_path(each) for each in value]
     return value.__fspath__() if hasattr(value, "__fspath__") else value
 
 

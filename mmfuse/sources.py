@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from mmfuse.core.id_transforms import parse, transformed
+from mmfuse.core.ids import concatenated
 from mmfuse.core.source import Source
 from mmfuse.errors import AlignmentError
-from mmfuse.files.formats import Reading, by_suffix, known_format
+from mmfuse.files.formats import Format, Reading, by_name, by_suffix, known_format
 from mmfuse.files.ids import read_ids, sidecar, split_column
-from mmfuse.files.inputs import open_input, reading
+from mmfuse.files.inputs import InputFile, open_input, reading
+from mmfuse.files.sharded import sharded_source
+from mmfuse.files.shards import Shards, shards
 from mmfuse.request import ALL, Input, PerModality
 
 Option = Mapping[str, Any] | Any | None
@@ -74,8 +77,13 @@ def open_sources(inputs: Sequence[Input], options: SourceOptions) -> Opened:
             outside_ids=ids.get(item.name, None) is not None,
         )
         with reading(item.label):
-            source = _open(item, how, said_format(item, format), opened)
-            _attach_ids(source, item, ids.get(item.name, None), options.sidecar, opened)
+            given, beside = ids.get(item.name, None), options.sidecar
+            if (found := shards(item.value, _format_of(item, format))) is not None:
+                source = _open_shards(item, found, how, format, beside, opened)
+                beside = False  # that of a file, not of them all
+            else:
+                source = _open(item, how, said_format(item, format), opened)
+            _attach_ids(source, item, given, beside, opened)
             if item.name in steps and source.ids is not None:
                 source.ids = transformed(source.ids, steps[item.name])
                 source.id_source += f", {transform.get(item.name, '')}"
@@ -92,6 +100,16 @@ def said_format(item: Input, named: PerModality[str]) -> str | None:
     return None if told else named.values.get(ALL)
 
 
+def _format_of(item: Input, named: PerModality[str]) -> Callable[[str], Format | None]:
+    """What tells the format of each of several files."""
+
+    def tell(path: str) -> Format | None:
+        said = said_format(Input(item.name, path), named)
+        return by_suffix(path) if said is None else by_name(said)
+
+    return tell
+
+
 def _open(item: Input, how: Reading, format: str | None, opened: Opened) -> Source:
     if not isinstance(item.value, str):
         from mmfuse.files.memory import memory_source
@@ -99,10 +117,42 @@ def _open(item: Input, how: Reading, format: str | None, opened: Opened) -> Sour
         return memory_source(item.value, item.name, how)
     if item.value == "-":  # is only read once its format is certain
         known_format(item.value, format, "--from")
+    file, module = _opened(item, format, opened)
+    return module.open(file, item.name, how)
+
+
+def _opened(item: Input, format: str | None, opened: Opened) -> tuple[InputFile, Format]:
     file = open_input(item.value, item.label)
     module = known_format(item.value, format, "--from")
     opened.paths.append(file.path)
-    return module.open(file, item.name, how)
+    return file, module
+
+
+def _open_shards(
+    item: Input,
+    found: Shards,
+    how: Reading,
+    format: PerModality[str],
+    beside: bool,
+    opened: Opened,
+) -> Source:
+    """One source of several files, each with the ids that are its own."""
+
+    def each() -> Iterator[tuple[InputFile, Format, Reading, Source]]:
+        for path in found.paths:
+            shard = Input(item.name, path)
+            with reading(shard.label):
+                file, module = _opened(shard, said_format(shard, format), opened)
+                source = module.open(file, item.name, how)
+                _attach_ids(source, shard, None, beside and not how.outside_ids, opened)
+            yield file, module, how, source
+
+    told = item.value.rstrip(os.sep) if isinstance(item.value, str) else _told(found.paths)
+    return sharded_source(item.name, f"{item.name}={told}", each(), found.notes)
+
+
+def _told(paths: Sequence[str]) -> str:
+    return paths[0] + (f" and {len(paths) - 1:,} more" if len(paths) > 1 else "")
 
 
 def _attach_ids(source: Source, item: Input, given: Any, beside: bool, opened: Opened) -> None:
@@ -125,7 +175,12 @@ def _attach_ids(source: Source, item: Input, given: Any, beside: bool, opened: O
 
 
 def _read(source: Source, path: str, column: str | None, note: str, opened: Opened) -> None:
-    source.ids, file = read_ids(path, column, source.label)
-    source.id_source = os.path.basename(path) + note
-    opened.paths.append(file.path)
-    file.verify()
+    found = shards(path, by_suffix)
+    columns = []
+    for name in (path,) if found is None else found.paths:
+        ids, file = read_ids(name, column, source.label)
+        opened.paths.append(file.path)
+        file.verify()
+        columns.append(ids)
+    source.ids = concatenated(*columns)
+    source.id_source = os.path.basename(path.rstrip(os.sep)) + note

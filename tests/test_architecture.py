@@ -33,6 +33,7 @@ LEVELS = [
         "output",
         "copying",
         "lock",
+        "sharded_output",
     },
     {"api", "aligning", "converting"},
     {"cli"},

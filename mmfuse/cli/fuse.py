@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmfuse.cli import shared
 from mmfuse.cli.extras import Extras
+from mmfuse.cli.inputs import all_inputs, files_of
 from mmfuse.cli.options import parameter, per_modality, per_modality_chain, per_modality_list, size
 from mmfuse.cli.progress import showing
 from mmfuse.cli.report import summary_table
@@ -17,9 +18,9 @@ from mmfuse.cli.streams import emit, say
 from mmfuse.core.options import options as options_of
 from mmfuse.core.registry import strategy_class
 from mmfuse.errors import UsageError
-from mmfuse.files.paths import split_name
 
 if TYPE_CHECKING:
+    from mmfuse.request import Input
     from mmfuse.summary import Summary
 
 
@@ -47,7 +48,7 @@ def strategy_function(name: str) -> Callable[..., None]:
 def _command(
     strategy: str,
     options: Mapping[str, Any],
-    files: shared.Files,
+    files: shared.FilesOrList = None,
     *,
     output: shared.Output,
     format: shared.Format = None,
@@ -55,7 +56,9 @@ def _command(
     compression: shared.Compression = None,
     no_clobber: shared.NoClobber = False,
     lock: shared.Lock = None,
+    shard_rows: shared.ShardRows = None,
     depfile: shared.Depfile = None,
+    inputs_from: shared.InputsFrom = None,
     ids: shared.IdFiles = None,
     id_column: shared.IdColumn = None,
     column: shared.Column = None,
@@ -112,19 +115,19 @@ def _command(
         "compression": compression,
         "clobber": not no_clobber,
         "lock": lock,
+        "shard_rows": shard_rows,
         "threads": threads,
         "memory": size(memory),
         "dry_run": dry_run,
     }
     if dry_run:  # it writes nothing
         depfile = summary = None
-    taken = [
-        output,
-        *filter(None, [lock]),
-        *(split_name(file)[1] for file in (*files, *(ids or ()))),
-    ]
+    inputs = all_inputs(files or (), inputs_from, output)
+    taken = [output, *filter(None, [lock]), *files_of(inputs, inputs_from, ids or ())]
     with closing(Extras(depfile, summary, taken)) as extras:
-        told = _run(strategy, files, output, settings)
+        told = _run(strategy, inputs, output, settings)
+        if inputs_from is not None and inputs_from != "-":
+            told.reads.append(inputs_from)
         extras.write(told)
     if as_json:
         emit(json.dumps(told.as_dict()))
@@ -132,7 +135,7 @@ def _command(
         say(summary_table(told, verbose=verbose))
 
 
-def _run(strategy: str, files: list[str], output: str, settings: dict[str, Any]) -> Summary:
+def _run(strategy: str, files: list[str | Input], output: str, settings: dict[str, Any]) -> Summary:
     from mmfuse import fuse
 
     with showing() as progress:

@@ -19,6 +19,24 @@ Files = Annotated[
     list[str], typer.Argument(metavar="[NAME=]FILE...", help="A modality each; - is stdin.")
 ]
 
+FilesOrList = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[NAME=]FILE...",
+        help="A modality each: a file, a folder or glob of shards, or - for stdin.",
+        show_default=False,
+    ),
+]
+InputsFrom = Annotated[
+    str | None,
+    _option(
+        _READ,
+        "--inputs-from",
+        metavar="FILE",
+        help="More inputs, one a line; lines of one NAME are its shards. - is stdin.",
+    ),
+]
+
 Output = Annotated[
     str, _option(_WRITE, "--output", "-o", metavar="OUT", help="The fused file; - is stdout.")
 ]
@@ -33,6 +51,16 @@ Layout = Annotated[
 Compression = Annotated[
     str | None,
     _option(_WRITE, metavar="CODEC", help="Of Parquet: none, zstd, snappy, gzip, lz4."),
+]
+ShardRows = Annotated[
+    int | None,
+    _option(
+        _WRITE,
+        "--shard-rows",
+        metavar="N",
+        min=1,
+        help="Files part-00000… of N rows each in the folder OUT/.",
+    ),
 ]
 NoClobber = Annotated[bool, _option(_WRITE, "--no-clobber", help="Refuse to replace a file.")]
 Lock = Annotated[

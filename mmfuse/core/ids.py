@@ -162,13 +162,17 @@ class TextIds(Ids):
         return self
 
 
-def concatenated(a: Ids, b: Ids) -> Ids:
-    """The ids of one column, then those of another of the same kind."""
-    if isinstance(a, IntegerIds) and isinstance(b, IntegerIds):
-        return IntegerIds(np.concatenate([a.values, b.values]))
-    one, other = a.as_text(), b.as_text()
-    offsets = np.concatenate([one.offsets, one.offsets[-1] + other.offsets[1:]])
-    return TextIds(np.concatenate([one.data, other.data]), offsets)
+def concatenated(*columns: Ids) -> Ids:
+    """The ids of several columns, one after the other: integers where all are, else text."""
+    if len(columns) == 1:
+        return columns[0]
+    integers = [ids.values for ids in columns if isinstance(ids, IntegerIds)]
+    if len(integers) == len(columns):
+        return IntegerIds(np.concatenate(integers))
+    texts = [ids.as_text() for ids in columns]
+    lengths = np.concatenate([text.lengths for text in texts])
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    return TextIds(np.concatenate([text.data for text in texts]), offsets)
 
 
 def integer_ids(values: NDArray[Any]) -> Ids:

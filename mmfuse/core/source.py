@@ -105,6 +105,11 @@ class Source(ABC):
         return "stream"
 
     @property
+    def offset(self) -> int | None:
+        """Where its rows begin in its file, if they stand there one behind the other as stored."""
+        return None
+
+    @property
     def columnar(self) -> bool:
         """Whether there is a `column_reader`."""
         return False

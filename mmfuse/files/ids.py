@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from codecs import BOM_UTF8
 from typing import Any
 
@@ -24,11 +25,23 @@ _SIDECARS = (
 )  # fmt: skip
 
 
+# clip-retrieval: img_emb/img_emb_0.npy has the rows of metadata/metadata_0.parquet
+_CLIP_RETRIEVAL = re.compile(r".+_emb_([0-9]+)")
+
+
 def sidecar(path: str) -> str | None:
-    """The file of ids that lies beside a file without ids, or None."""
-    folder = os.path.dirname(path)
-    names = (os.path.join(folder, form.format(stem(path))) for form in _SIDECARS)
+    """The file of ids that belongs to a file without ids, or None."""
+    names = sidecars(path)
+    if numbered := _CLIP_RETRIEVAL.fullmatch(stem(path)):
+        metadata = os.path.join(os.path.dirname(path), os.pardir, "metadata")
+        names.append(os.path.join(metadata, f"metadata_{numbered[1]}.parquet"))
     return next((name for name in names if os.path.isfile(name)), None)
+
+
+def sidecars(path: str) -> list[str]:
+    """What a file of ids beside this one would be called."""
+    folder, own = os.path.dirname(path), stem(path)
+    return [os.path.join(folder, form.format(own)) for form in _SIDECARS]
 
 
 def read_ids(path: str, column: str | None, label: str) -> tuple[Ids, InputFile]:

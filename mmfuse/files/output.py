@@ -32,7 +32,7 @@ class OutputFile:
         self._complete = False
         with writing(path):
             self._target = os.path.realpath(path)  # write through a symbolic link
-            self._folder = os.path.dirname(self._target)
+            self.folder = os.path.dirname(self._target)
             self._mode = _mode_of(path, clobber)
             self._hidden: str | None = None
             self._old: str | None = None  # a second name of the old file, while it may come back
@@ -40,7 +40,7 @@ class OutputFile:
 
     def _create(self) -> int:
         try:
-            return os.open(self._folder, os.O_TMPFILE | os.O_RDWR, _NEW)
+            return os.open(self.folder, os.O_TMPFILE | os.O_RDWR, _NEW)
         except OSError as error:
             if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
                 raise
@@ -52,7 +52,7 @@ class OutputFile:
 
     def _temporary_name(self) -> str:
         name = os.fsdecode(os.fsencode(os.path.basename(self._target))[:100])
-        return os.path.join(self._folder, f".{name}.{os.urandom(6).hex()}.part")
+        return os.path.join(self.folder, f".{name}.{os.urandom(6).hex()}.part")
 
     def complete(self) -> None:
         """Flush the file and give it its hidden name, so that only the renaming can fail.
@@ -68,6 +68,14 @@ class OutputFile:
             if self._hidden is None:
                 self._hidden = self._link()
             self._complete = True
+
+    def seal(self) -> int:
+        """Complete the file and close it, as one of many; returns its bytes."""
+        self.complete()
+        size = os.fstat(self.fd).st_size
+        os.close(self.fd)
+        self.fd = -1
+        return size
 
     def _link(self) -> str:
         """A hidden name for a file that has none."""
@@ -112,7 +120,7 @@ class OutputFile:
     def flush_folder(self) -> None:
         """Let the new name outlast a power cut."""
         with writing(self.path):
-            sync_folder(self._folder)
+            sync_folder(self.folder)
 
     def discard(self) -> None:
         """Give the file up, unless it was committed."""
@@ -152,7 +160,7 @@ def commit_all(files: Sequence[OutputFile]) -> None:
         for file in files[-1:]:
             file.appear()
         undo.pop_all()
-    for file in files:
+    for file in {file.folder: file for file in files}.values():
         file.flush_folder()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import unicodedata
@@ -9,6 +10,7 @@ from pathlib import Path
 
 COMPRESSED = (".gz", ".zst")
 
+_WILDCARD = re.compile(r"[*?]")
 _NAMED = re.compile(r"([^=/]+)=(.*)", re.DOTALL)
 
 
@@ -22,8 +24,30 @@ def split_name(text: str) -> tuple[str | None, str]:
 
 
 def default_name(path: str) -> str:
-    """What a modality without a name of its own is called: its file's stem, printable."""
-    return show(stem(path))
+    """What a modality without a name of its own is called, printable.
+
+    The stem of a file, the name of a folder; of a glob what comes before its first wildcard
+    without the marks at its end, or else the name of the folder.
+    """
+    if os.path.isdir(path):
+        return show(os.path.basename(os.path.abspath(path)))
+    if not is_glob(path):
+        return show(stem(path))
+    folder, name = os.path.split(path)
+    before = _WILDCARD.split(name)[0]
+    if before == name:
+        return show(stem(name))
+    return show(before.rstrip("-_. ")) or default_name(folder or os.curdir)
+
+
+def is_glob(path: str) -> bool:
+    """Whether this is a pattern; a file of that very name comes first."""
+    return _WILDCARD.search(path) is not None and not os.path.lexists(path)
+
+
+def matches(pattern: str) -> list[str]:
+    """The paths that match, in no order; `*` and `?` are wildcards, brackets are themselves."""
+    return glob.glob(pattern.replace("[", "[[]"))
 
 
 def stem(path: str) -> str:
@@ -52,6 +76,15 @@ def show(text: str) -> str:
 
 def _escape(char: str) -> str:
     return char.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def identity(path: str) -> tuple[int, int] | None:
+    """What all names of one file have in common; None where there is no file."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def same_file(a: str, b: str) -> bool:

@@ -48,6 +48,10 @@ class NpySource(Source):
         scattered = self.header.fortran_order or self.header.dtype.names is not None
         return "stream" if scattered else "file"
 
+    @property
+    def offset(self) -> int | None:
+        return self.header.offset if self.storage == "file" else None
+
     def blocks(self) -> Iterator[Matrix]:
         row_bytes = max(1, self.header.dtype.itemsize * len(self.columns))
         step = max(1, _SCAN_BYTES // row_bytes)

@@ -47,7 +47,7 @@ def files(here, npy):
 # arguments after the strategy -> exit code, and what the message must tell
 CASES = {
     "concat missing.npy b.npy": (3, "error: no such file\n  in: missing=missing.npy\n"),
-    "concat folder.npy b.npy": (3, "error: this is a folder, not a file\n  in: folder=folder.npy"),
+    "concat folder.npy b.npy": (3, "error: no file of features in this folder, which is empty"),
     "concat empty.npy b.npy": (3, "error: the file is empty\n  in: empty=empty.npy"),
     "concat text.npy b.npy": (3, "not an npy file: it looks like plain text\n  in: text=text.npy"),
     "concat obj.npy b.npy": (3, "hint: convert it once"),
@@ -142,7 +142,8 @@ def test_the_ids_of_an_output_never_replace_those_of_an_input(files, call):
 
 def test_arguments_that_are_missing(files, call):
     assert "missing option '--output'" in call("concat", "a.npy", "b.npy").err
-    assert "missing argument '[NAME=]FILE...'" in call("concat", "-o", "z.parquet").err
+    assert "error: no inputs\nhint: give files as" in call("concat", "-o", "z.parquet").err
+    assert "missing argument '[NAME=]FILE...'" in call("inspect").err
     done = call("concat", "a.npy")
     assert done.code == 2
     assert "hint: mmfuse concat --help" in done.err

@@ -50,7 +50,7 @@ class TestWhatIsGiven:
         ("make", "told"),
         [
             (lambda: None, "no such file"),
-            (lambda: os.mkdir("a.npy"), "this is a folder, not a file"),
+            (lambda: os.mkdir("a.npy"), "no file of features in this folder, which is empty"),
             (lambda: Path("a.npy").touch(), "the file is empty"),
             (lambda: os.symlink("/dev/null", "a.npy"), "this is not a regular file"),
             (lambda: os.symlink("/dev/zero", "a.npy"), "this is not a regular file"),
