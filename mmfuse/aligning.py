@@ -181,7 +181,7 @@ def _unmatched(source: Source, joined: Alignment, m: int) -> Alignment:
 
 def _format(item: Input, said: PerModality[str], wanted: str | None) -> tuple[Format, str]:
     """The format of a modality's file, and what its name ends with."""
-    path = item.value if isinstance(item.value, str) else ""
+    path = item.path if isinstance(item.value, str) else ""
     if wanted is not None:
         return by_name(wanted), by_name(wanted).suffixes[0]
     named = said_format(item, said)

@@ -104,7 +104,7 @@ class OutputTarget:
         if self.path != STDOUT:
             return self._create(self.path).fd
         sys.stdout.flush()
-        if self.format is by_name("csv"):
+        if self.format.is_text:
             return sys.stdout.fileno()
         if sys.stdout.isatty():
             raise UsageError("binary data would go to the terminal", hint="name a file with -o")
@@ -139,7 +139,7 @@ class OutputTarget:
         )
         if table.flags and not self.format.keeps_flags:
             summary.notes.append(
-                f"{self.format_name} does not keep which rows lack a modality; parquet and csv do"
+                f"{self.format_name} does not keep which rows lack a modality; other formats do"
             )
         return table
 

@@ -92,8 +92,8 @@ def _record(source: Source, item: Input) -> dict[str, Any] | None:
     text = None
     if isinstance(source, ShardedSource):
         text = source.shards[0].format.metadata(source.shards[0].file)
-    elif isinstance(item.value, str) and (module := by_suffix(item.value)) is not None:
-        text = module.metadata(open_input(item.value, item.label))
+    elif isinstance(item.value, str) and (module := by_suffix(item.path)) is not None:
+        text = module.metadata(open_input(item.path, item.label))
     try:
         record = json.loads(text) if text is not None else None
     except ValueError:

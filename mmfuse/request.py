@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from mmfuse.errors import UsageError
-from mmfuse.files.paths import default_name, split_name
+from mmfuse.files.keys import split_key
+from mmfuse.files.paths import default_name, show, split_name
 
 Value = TypeVar("Value")
 ALL = "*"
@@ -21,6 +22,16 @@ class Input:
 
     name: str
     value: Any
+
+    @property
+    def path(self) -> str:
+        """The file, without the key behind it."""
+        return split_key(self.value)[0]
+
+    @property
+    def key(self) -> str | None:
+        """What of the file: the KEY of `FILE:KEY`."""
+        return split_key(self.value)[1] if isinstance(self.value, str) else None
 
     @property
     def label(self) -> str:
@@ -73,7 +84,10 @@ def _input(value: Any) -> Input:
     if not isinstance(value, str):
         raise UsageError("inputs in memory need names: give a mapping of names to modalities")
     name, path = split_name(value)
-    return Input(name or ("stdin" if path == "-" else default_name(path)), path)
+    key = split_key(path)[1]
+    return Input(
+        name or ("stdin" if path == "-" else show(key) if key else default_name(path)), path
+    )
 
 
 def _path(value: Any) -> Any:

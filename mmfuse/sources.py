@@ -10,7 +10,7 @@ from typing import Any
 from mmfuse.core.id_transforms import parse, transformed
 from mmfuse.core.ids import concatenated
 from mmfuse.core.source import Source
-from mmfuse.errors import AlignmentError
+from mmfuse.errors import AlignmentError, UsageError
 from mmfuse.files.formats import Format, Reading, by_name, by_suffix, known_format
 from mmfuse.files.ids import read_ids, sidecar, split_column
 from mmfuse.files.inputs import InputFile, open_input, reading
@@ -69,16 +69,16 @@ def open_sources(inputs: Sequence[Input], options: SourceOptions) -> Opened:
     steps = {name: parse(transform.get(name, "")) for name in names if transform.get(name, "")}
     opened = Opened()
     for item in inputs:
-        columns = column.get(item.name, ())
         before = len(opened.paths)
         how = Reading(
             id_column.get(item.name, None),
-            (columns,) if isinstance(columns, str) else tuple(columns),
+            _columns(item, column.get(item.name, ())),
             outside_ids=ids.get(item.name, None) is not None,
         )
         with reading(item.label):
             given, beside = ids.get(item.name, None), options.sidecar
-            if (found := shards(item.value, _format_of(item, format))) is not None:
+            place = item.path if isinstance(item.value, str) else item.value
+            if (found := shards(place, _format_of(item, format))) is not None:
                 source = _open_shards(item, found, how, format, beside, opened)
                 beside = False  # that of a file, not of them all
             else:
@@ -92,11 +92,20 @@ def open_sources(inputs: Sequence[Input], options: SourceOptions) -> Opened:
     return opened
 
 
+def _columns(item: Input, named: str | Sequence[str]) -> tuple[str, ...]:
+    """The columns said for this input, or the key that stands behind its path."""
+    if item.key is None:
+        return (named,) if isinstance(named, str) else tuple(named)
+    if named:
+        raise UsageError(f"--column and FILE:KEY both say what to take of {item.name}")
+    return (item.key,)
+
+
 def said_format(item: Input, named: PerModality[str]) -> str | None:
     """The format said for this input; one said for all is for those whose suffix does not tell."""
     if item.name in named.values:
         return named.values[item.name]
-    told = isinstance(item.value, str) and by_suffix(item.value) is not None
+    told = isinstance(item.value, str) and by_suffix(item.path) is not None
     return None if told else named.values.get(ALL)
 
 
@@ -122,8 +131,8 @@ def _open(item: Input, how: Reading, format: str | None, opened: Opened) -> Sour
 
 
 def _opened(item: Input, format: str | None, opened: Opened) -> tuple[InputFile, Format]:
-    file = open_input(item.value, item.label)
-    module = known_format(item.value, format, "--from")
+    file = open_input(item.path, item.label)
+    module = known_format(item.path, format, "--from")
     opened.paths.append(file.path)
     return file, module
 
@@ -165,7 +174,7 @@ def _attach_ids(source: Source, item: Input, given: Any, beside: bool, opened: O
         path, column = split_column(os.fspath(given))
         _read(source, path, column, "", opened)
     elif source.ids is None and beside and isinstance(item.value, str):
-        found = sidecar(item.value)
+        found = sidecar(item.path)
         if found is not None:
             _read(source, found, None, " (sidecar)", opened)
     if source.ids is not None and len(source.ids) != source.rows:

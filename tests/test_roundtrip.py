@@ -8,6 +8,7 @@ import json
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import hypothesis.strategies as st
 import numpy as np
@@ -101,6 +102,60 @@ def write_vectors(kind: str) -> Callable[[Path, str, Rows], Path]:
     return write
 
 
+def write_npz(folder: Path, name: str, rows: Rows, save: Any = np.savez) -> Path:
+    ids = [int(text) for text in rows] if integers(list(rows)) else list(rows)
+    save(folder / f"{name}.npz", ids=np.array(ids), emb=matrix(rows))
+    return folder / f"{name}.npz"
+
+
+def write_npz_fortran_deflated(folder: Path, name: str, rows: Rows) -> Path:
+    ids = [int(text) for text in rows] if integers(list(rows)) else list(rows)
+    array = np.asfortranarray(matrix(rows))
+    np.savez_compressed(folder / f"{name}.npz", array, filenames=np.array(ids))
+    return folder / f"{name}.npz"
+
+
+def write_safetensors(folder: Path, name: str, rows: Rows) -> Path:
+    library = pytest.importorskip("safetensors.numpy", reason="in the development group")
+    tensors, metadata = {"features": matrix(rows)}, {}
+    if integers(list(rows)):
+        tensors["ids"] = np.array([int(text) for text in rows])
+    else:
+        metadata["ids"] = json.dumps(list(rows))
+    library.save_file(tensors, folder / f"{name}.safetensors", metadata)
+    return folder / f"{name}.safetensors"
+
+
+def write_arrow(kind: str, suffix: str) -> Callable[[Path, str, Rows], Path]:
+    def write(folder: Path, name: str, rows: Rows) -> Path:
+        values = matrix(rows)
+        column = pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
+        columns = {"embedding": column}
+        if kind == "list":
+            columns = {"embedding": column.cast(pa.list_(pa.float32()))}
+        if kind == "wide":
+            columns = {f"f{j}": pa.array(values) for j, values in enumerate(values.T.copy())}
+        table = pa.table({**columns, "id": id_array(rows)})
+        path = folder / f"{name}.{suffix}"
+        new = pa.ipc.new_stream if suffix == "arrow" else pa.ipc.new_file
+        with new(path, table.schema) as file:
+            file.write_table(table, max_chunksize=3)
+        return path
+
+    return write
+
+
+def write_jsonl(folder: Path, name: str, rows: Rows, suffix: str = ".jsonl") -> Path:
+    path = folder / f"{name}{suffix}"
+    opener = gzip.open if suffix.endswith(".gz") else open
+    whole = integers(list(rows))
+    with opener(path, "wt", encoding="utf-8") as file:
+        for text, values in rows.items():
+            found = {"embedding": values, "id": int(text) if whole else text}
+            file.write(json.dumps(found) + "\n")
+    return path
+
+
 WRITERS: dict[str, Callable[[Path, str, Rows], Path]] = {
     "npy": write_npy,
     "npy-fortran-json": write_npy_fortran_json,
@@ -113,6 +168,15 @@ WRITERS: dict[str, Callable[[Path, str, Rows], Path]] = {
     "parquet-large-list": write_vectors("large"),
     "parquet-fixed": write_vectors("fixed"),
     "parquet-tensor": write_vectors("tensor"),
+    "npz": write_npz,
+    "npz-deflated": lambda folder, name, rows: write_npz(folder, name, rows, np.savez_compressed),
+    "npz-fortran": write_npz_fortran_deflated,
+    "safetensors": write_safetensors,
+    "feather": write_arrow("fixed", "feather"),
+    "feather-wide": write_arrow("wide", "feather"),
+    "arrow-stream": write_arrow("list", "arrow"),
+    "jsonl": write_jsonl,
+    "jsonl.gz": lambda folder, name, rows: write_jsonl(folder, name, rows, ".jsonl.gz"),
 }
 
 
@@ -212,7 +276,13 @@ def test_pandas_merges_to_the_same(tmp_path: Path, kind: str) -> None:
     assert np.array_equal(fused.matrix, merged.drop(columns="id").to_numpy())
 
 
-@pytest.mark.parametrize("output", ["o.parquet", "o.npy", "o.csv", "o.tsv", "wide.parquet"])
+OUTPUTS = [
+    *("o.parquet", "o.npy", "o.csv", "o.tsv", "wide.parquet", "o.npz", "o.safetensors"),
+    *("o.feather", "wide.feather", "o.arrow", "o.jsonl", "o.ndjson"),
+]
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("ids", [[5, -6, 2**53 + 1], ["001", "a,b", 'q"u']])
 def test_an_output_is_read_back_exactly(tmp_path: Path, output: str, ids: list[object]) -> None:
     chance = np.random.default_rng(3)

@@ -17,7 +17,7 @@ ID_NAMES = (
     "filename", "filenames", "file_name", "image_path", "path", "url",
 )  # fmt: skip
 VECTOR_NAMES = ("embedding", "embeddings", "emb", "vector", "vectors", "features", "feature")
-_NEVER_FEATURES = {
+NEVER_FEATURES = {
     *ID_NAMES, "index", "label", "labels", "target", "y", "split", "fold", "unnamed: 0", "",
 }  # fmt: skip
 
@@ -69,7 +69,7 @@ def choose(
         for name, kind in kinds.items()
         if kind == "number"
         and name != ids
-        and name.lower() not in _NEVER_FEATURES
+        and name.lower() not in NEVER_FEATURES
         and name not in present
         and name not in index
     )

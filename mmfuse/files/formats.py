@@ -76,6 +76,7 @@ class Format(Protocol):
     suffixes: what files of the format end with. layouts: what the writer offers, default first.
     column_layouts: those of which an uncompressed file has a `ColumnSink`.
     keeps_flags: whether the writer has room for `Table.flags`.
+    is_text: whether a terminal may see the output, and a pipe gets it as it is written.
     """
 
     __name__: str
@@ -83,6 +84,7 @@ class Format(Protocol):
     layouts: ClassVar[Sequence[Layout]]
     column_layouts: ClassVar[Sequence[Layout]]
     keeps_flags: ClassVar[bool]
+    is_text: ClassVar[bool]
 
     def open(self, file: InputFile, name: str, how: Reading) -> Source:
         """One modality in a file. Raises InputError or AlignmentError."""

@@ -24,6 +24,7 @@ _LOOKS = (
     (b"\x93NUMPY", "an npy file"),
     (b"PAR1", "a Parquet file"),
     (b"ARROW1", "an Arrow file"),
+    (b"FEA1", "a Feather file of version 1"),
     (b"PK\x03\x04", "a zip archive, as npz files are"),
     (b"\x1f\x8b", "gzip data"),
     (b"\x28\xb5\x2f\xfd", "zstd data"),
@@ -85,13 +86,13 @@ def open_input(path: str, label: str) -> InputFile:
     """
     with reading(label):
         if path == "-":
-            return _spooled(sys.stdin.buffer, path, label)
+            return spooled(sys.stdin.buffer, path, label)
         mode = os.stat(path).st_mode
         if stat.S_ISDIR(mode):
             raise InputError("this is a folder, not a file", where=label)
         if stat.S_ISFIFO(mode):
             with open(path, "rb") as stream:
-                return _spooled(stream, path, label)
+                return spooled(stream, path, label)
         if not stat.S_ISREG(mode):
             raise InputError("this is not a regular file", where=label)
         with open(path, "rb") as file:
@@ -108,7 +109,8 @@ def _looked_at(
     return InputFile(name, path, label, head, state, held)
 
 
-def _spooled(stream: IO[bytes], name: str, label: str) -> InputFile:
+def spooled(stream: IO[bytes], name: str, label: str) -> InputFile:
+    """The rest of a stream as a file that can be read anywhere, and has no name."""
     held = unnamed_file()
     shutil.copyfileobj(stream, held, 1 << 20)
     held.flush()

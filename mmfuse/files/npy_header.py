@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmfuse.errors import InputError
-from mmfuse.files.inputs import InputFile, looks_like
+from mmfuse.files.inputs import InputFile, as_bytes, looks_like, read_all
 
 _MAGIC = b"\x93NUMPY"
 _HEADER_CHARACTERS = 1 << 20  # NumPy's own limit is too low for records of a few hundred fields
@@ -32,18 +33,24 @@ class NpyHeader:
 
 
 def read_header(file: InputFile) -> NpyHeader:
-    """What an npy file says of itself, checked against its size before anything is allocated.
-
-    Raises InputError: another kind of file, a damaged header, Python objects, cut short.
-    """
+    """What an npy file says of itself; see `header_of`."""
     if not file.head.startswith(_MAGIC):
         raise InputError(f"not an npy file: it looks like {looks_like(file.head)}")
     with open(file.path, "rb") as stream:
-        try:
-            shape, fortran_order, dtype = _parse_header(stream)
-        except Exception as error:
-            raise InputError("the npy header is damaged") from error
-        offset = stream.tell()
+        return header_of(stream, file.size)
+
+
+def header_of(stream: IO[bytes], size: int) -> NpyHeader:
+    """What npy data say of themselves, checked against their size before anything is allocated.
+
+    stream: stands at their beginning, and is left where the values begin.
+    Raises InputError: a damaged header, Python objects, cut short.
+    """
+    try:
+        shape, fortran_order, dtype = _parse_header(stream)
+    except Exception as error:
+        raise InputError("the npy header is damaged") from error
+    offset = stream.tell()
     if dtype.hasobject:
         raise InputError(
             f"an array of Python objects, shape {shape}, would run code", hint=_CONVERT
@@ -53,12 +60,20 @@ def read_header(file: InputFile) -> NpyHeader:
     if not dtype.itemsize:  # any number of such values would be within the file
         raise InputError(f"values of dtype {dtype} hold nothing")
     claimed = int(np.prod(shape, dtype=object)) * dtype.itemsize
-    if claimed > file.size - offset:
+    if claimed > size - offset:
         raise InputError(
             f"the file is cut short: shape {shape} of {dtype} needs {claimed:,} bytes, "
-            f"and {file.size - offset:,} are there"
+            f"and {size - offset:,} are there"
         )
     return NpyHeader(shape, fortran_order and len(shape) > 1, dtype, offset)
+
+
+def whole_array(file: InputFile, header: NpyHeader) -> NDArray[Any]:
+    """All values of a C-ordered array that lies plain in a file."""
+    with open(file.path, "rb", buffering=0) as stream:
+        whole = np.empty(header.shape, header.dtype)
+        read_all(stream.fileno(), as_bytes(whole), header.offset, file.label)
+    return whole
 
 
 def _parse_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -76,7 +91,7 @@ def _parse_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[An
     return shape, fortran_order, dtype
 
 
-def header_bytes(shape: tuple[int, int], dtype: np.dtype[Any]) -> bytes:
+def header_bytes(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
     """The header of format version 1.0, padded so that the values begin at a multiple of 64."""
     text = f"{{'descr': {dtype.str!r}, 'fortran_order': False, 'shape': {shape}, }}".encode()
     text += b" " * (-(len(_MAGIC) + 4 + len(text) + 1) % 64) + b"\n"

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mmfuse.core.ids import Ids, TextIds
 from mmfuse.core.source import Matrix
@@ -18,6 +16,7 @@ from mmfuse.files.checks import ids_of_text
 from mmfuse.files.columns import choose_ids
 from mmfuse.files.formats import Layout, Reading, Table
 from mmfuse.files.inputs import InputFile
+from mmfuse.files.number_text import number_lines
 from mmfuse.files.output import write_stream
 from mmfuse.files.paths import suffix
 
@@ -30,6 +29,7 @@ suffixes: Sequence[str] = (".csv", ".tsv")
 layouts: Sequence[Layout] = ("wide",)
 column_layouts: Sequence[Layout] = ()
 keeps_flags = True
+is_text = True
 
 
 def open(file: InputFile, name: str, how: Reading) -> ArrowSource:
@@ -88,23 +88,11 @@ class CsvSink:
         """The next rows."""
         ids = self._table.ids.take(slice(start, start + len(block)))
         flags = [flag[start : start + len(block)] for flag in self._table.flags.values()]
-        lines = self._cells(block, flags).split(b"\n")
+        lines = number_lines([*np.ascontiguousarray(block.T), *flags], self._delimiter)
         cells = ((self._cell(text) + self._delimiter).encode() for text in ids)
         write_stream(
             self._fd, b"".join(chain.from_iterable(zip(cells, lines, repeat(b"\n"), strict=False)))
         )
-
-    def _cells(self, block: Matrix, flags: Sequence[NDArray[np.bool_]]) -> bytes:
-        """A line a row, without the id."""
-        import pyarrow as pa
-        import pyarrow.csv as pa_csv
-
-        columns = list(map(pa.array, [*np.ascontiguousarray(block.T), *flags]))
-        names = [*self._table.columns, *self._table.flags]
-        buffer = io.BytesIO()
-        options = pa_csv.WriteOptions(include_header=False, delimiter=self._delimiter)
-        pa_csv.write_csv(pa.record_batch(columns, names=names), buffer, options)
-        return buffer.getvalue()
 
     def _cell(self, text: str) -> str:
         """Text as a cell, in quotes where it must be; pyarrow would quote all text."""

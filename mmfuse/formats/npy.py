@@ -23,13 +23,14 @@ from mmfuse.files.formats import Layout, Reading, Table
 from mmfuse.files.ids import ids_of_array
 from mmfuse.files.inputs import InputFile, as_bytes, read_all
 from mmfuse.files.mapped import MappedReader, Pages
-from mmfuse.files.npy_header import NpyHeader, header_bytes, read_header
+from mmfuse.files.npy_header import NpyHeader, header_bytes, read_header, whole_array
 from mmfuse.files.output import write_all
 
 suffixes: Sequence[str] = (".npy",)
 layouts: Sequence[Layout] = ("vector",)
 column_layouts: Sequence[Layout] = ()
 keeps_flags = False
+is_text = False
 
 _SCAN_BYTES = 8 << 20
 
@@ -125,7 +126,7 @@ def read_ids(file: InputFile, column: str | None) -> Ids:
         raise InputError(
             f"ids of shape {header.shape} and dtype {header.dtype}; one a row is needed"
         )
-    return ids_of_array(_whole(file, header))
+    return ids_of_array(whole_array(file, header))
 
 
 def _records(file: InputFile, name: str, header: NpyHeader, how: Reading) -> NpySource:
@@ -137,7 +138,7 @@ def _records(file: InputFile, name: str, header: NpyHeader, how: Reading) -> Npy
     choice = choose(kinds, id_column=how.id_column, wanted=how.columns)
     ids = None
     if choice.ids is not None and not how.outside_ids:
-        ids = ids_of_array(np.ascontiguousarray(_whole(file, header)[choice.ids]))
+        ids = ids_of_array(np.ascontiguousarray(whole_array(file, header)[choice.ids]))
     columns = choice.features
     if choice.vector is not None:
         columns = tuple(map(str, range(dtype[choice.vector].shape[0])))
@@ -163,13 +164,6 @@ def _kind(dtype: np.dtype[Any]) -> Kind:
     if not numeric or len(dtype.shape) > 1 or 0 in dtype.shape:
         return "other"
     return "vector" if dtype.shape else "number"
-
-
-def _whole(file: InputFile, header: NpyHeader) -> NDArray[Any]:
-    with builtins.open(file.path, "rb", buffering=0) as stream:
-        whole = np.empty(header.shape, header.dtype)
-        read_all(stream.fileno(), as_bytes(whole), header.offset, file.label)
-    return whole
 
 
 class NpySink:

@@ -24,6 +24,9 @@ suffixes: Sequence[str] = (".parquet", ".pq")
 layouts: Sequence[Layout] = ("vector", "wide")
 column_layouts: Sequence[Layout] = ("wide",)
 keeps_flags = True
+is_text = False
+
+_COMPRESSED_GROUP_BYTES = 128 << 20
 
 
 def open(file: InputFile, name: str, how: Reading) -> ArrowSource:
@@ -76,10 +79,23 @@ def _without_nulls(file: InputFile) -> set[str]:
 def sink(fd: int, table: Table) -> FileSink:
     """A writer of Parquet: plain pages by mmfuse itself, compressed ones by pyarrow."""
     if table.compression not in (None, "none"):
-        from mmfuse.files.parquet_compressed import CompressedSink
-
-        return CompressedSink(fd, table)
+        return _compressed(fd, table)
     return PagesSink(fd, table)
+
+
+def _compressed(fd: int, table: Table) -> FileSink:
+    import pyarrow.parquet as pq
+
+    from mmfuse.files.table_sink import TableSink
+
+    writer = partial(
+        pq.ParquetWriter,
+        compression=table.compression,
+        use_dictionary=False,
+        write_statistics=False,
+        write_page_checksum=True,
+    )
+    return TableSink(fd, table, writer, _COMPRESSED_GROUP_BYTES)
 
 
 class PagesSink:

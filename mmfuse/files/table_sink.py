@@ -1,28 +1,35 @@
-"""Compressed Parquet, written by pyarrow."""
+"""Tables that pyarrow writes: compressed Parquet, and Arrow's own files and streams."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mmfuse.core.ids import Ids, IntegerIds
 from mmfuse.core.source import Matrix
 from mmfuse.files.formats import Table
 from mmfuse.files.output import write_stream
 
-_GROUP_BYTES = 128 << 20
 
+class TableSink:
+    """Groups of rows through a writer of pyarrow, in order; as large whatever blocks come.
 
-class CompressedSink:
-    """Row groups through pyarrow, in order; as large whatever blocks come."""
+    open_writer: makes the writer of a file, of tables of a schema. group_bytes: of features.
+    """
 
     positional = False
 
-    def __init__(self, fd: int, table: Table) -> None:
+    def __init__(
+        self,
+        fd: int,
+        table: Table,
+        open_writer: Callable[[pa.PythonFile, pa.Schema], Any],
+        group_bytes: int,
+    ) -> None:
         self._table = table
         width = len(table.columns)
         self._kind = pa.from_numpy_dtype(table.dtype)
@@ -34,18 +41,11 @@ class CompressedSink:
             fields += [pa.field(name, self._kind, nullable=False) for name in table.columns]
         fields += [pa.field(name, pa.bool_(), nullable=False) for name in table.flags]
         self._schema = pa.schema(fields, {"mmfuse": table.metadata})
-        self._rows = max(1, min(131_072, _GROUP_BYTES // (width * table.dtype.itemsize)))
+        self._rows = max(1, min(131_072, group_bytes // (width * table.dtype.itemsize)))
         self._group = np.empty((min(self._rows, len(table.ids)), width), table.dtype)
         self._filled = self._done = 0
         self._file = pa.PythonFile(_Unbuffered(fd), "w")
-        self._writer = pq.ParquetWriter(
-            self._file,
-            self._schema,
-            compression=table.compression,
-            use_dictionary=False,
-            write_statistics=False,
-            write_page_checksum=True,
-        )
+        self._writer = open_writer(self._file, self._schema)
 
     def write(self, start: int, block: Matrix) -> None:
         """The next rows."""
@@ -74,7 +74,7 @@ class CompressedSink:
         self._filled = 0
 
     def close(self) -> None:
-        """The last row group and the footer."""
+        """The last group, and what the writer puts behind it."""
         self._flush()
         self._writer.close()
         self._file.close()
