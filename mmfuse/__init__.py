@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from mmfuse.aligning import align
     from mmfuse.api import Fused, fuse, inspect, list_normalizations, list_strategies
     from mmfuse.converting import convert
+    from mmfuse.core.time_options import TimeOptions
     from mmfuse.errors import MmfuseError
 
 __version__ = "0.1.0"
 __all__ = [
     "Fused",
     "MmfuseError",
+    "TimeOptions",
     "__version__",
     "align",
     "convert",
@@ -33,6 +35,7 @@ __all__ = [
 
 _HOMES = {
     "MmfuseError": "mmfuse.errors",
+    "TimeOptions": "mmfuse.core.time_options",
     "align": "mmfuse.aligning",
     "convert": "mmfuse.converting",
 }

@@ -167,6 +167,8 @@ def _of_one(joined: Alignment, m: int) -> Alignment:
         rows=(joined.rows[m],),
         read=(joined.read[m],),
         ends=(joined.ends[m],),
+        pools=(joined.pools[m],),
+        unmatched=(joined.unmatched[m],),
         overlap=joined.overlap[m : m + 1],
         suggestion=None,
     )

@@ -19,6 +19,7 @@ from mmfuse.core.options import options as options_of
 from mmfuse.core.registry import NORMALIZATIONS, STRATEGIES, strategy_class
 from mmfuse.core.source import Progress, Sink, unseen
 from mmfuse.core.strategy import Strategy
+from mmfuse.core.time_options import TimeOptions
 from mmfuse.errors import UsageError
 from mmfuse.files.formats import Layout
 from mmfuse.files.output import commit_all
@@ -32,6 +33,7 @@ from mmfuse.request import PerModality, inputs_of
 from mmfuse.sharded_output import output_target
 from mmfuse.sources import Opened, Option, SourceOptions, open_sources
 from mmfuse.summary import Summary
+from mmfuse.timing import in_time
 
 if TYPE_CHECKING:
     from mmfuse.profile import InputProfile
@@ -43,12 +45,14 @@ class Fused:
 
     matrix: `(n, d)`; None where the result was written to a file, or for a dry run.
     columns: the names of the `d` columns. summary: what was done.
+    times: of the rows in nanoseconds, where they met in time.
     """
 
     row_ids: Ids
     matrix: NDArray[Any] | None
     columns: tuple[str, ...]
     summary: Summary
+    times: NDArray[np.int64] | None = None
 
     @property
     def ids(self) -> NDArray[Any]:
@@ -79,6 +83,9 @@ def fuse(
     sort_ids: bool = False,
     strict: bool = False,
     min_overlap: float = 0.0,
+    time: TimeOptions | None = None,
+    pool: Option = None,
+    pool_mask_zeros: bool = False,
     nan: NanPolicy = "error",
     dtype: str = "float32",
     format: str | None = None,
@@ -109,6 +116,9 @@ def fuse(
         "mean", "nan" or "error"; None: as the strategy declares.
     sort_ids: the natural order of the ids, instead of the first input's. strict: no row may be
         dropped. min_overlap: the share of every input's ids that all inputs must have.
+    time: rows meet in time; see `TimeOptions`. pool: what the rows of a window, or the steps of
+        sequences `(n, t, d)`, become: "mean", "max", "std", "last"; of sequences also "flatten".
+        pool_mask_zeros: steps of zeros alone are padding.
     nan: what to do with values that are not finite: error, keep, zero, mean or drop.
     format, layout, compression, clobber, shard_rows: see `OutputOptions`.
     lock: a file that says which rows the output has and what the inputs were: written where it
@@ -127,10 +137,13 @@ def fuse(
             wanted = OutputOptions(format, layout, compression, clobber, shard_rows)
             target = output_target(os.fspath(output), wanted, dry_run=dry_run)
             resources.callback(target.close)
-        how = SourceOptions(ids, id_column, column, input_format, sidecar, id_transform)
+        how = SourceOptions(
+            ids, id_column, column, input_format, sidecar, id_transform, time, pool, pool_mask_zeros
+        )
         joining = Joining(by, join, duplicates, sort_ids, strict, min_overlap)
         columnar = target is not None and target.columnar
-        settings = Settings(joining, missing, dtype, nan, threads, memory, columnar)
+        timed = in_time(time, joining, pool, names)
+        settings = Settings(joining, missing, dtype, nan, threads, memory, columnar, timed)
         normalizations = PerModality.of("--normalize", normalize, names)
         weights = PerModality.of("--weight", weight, names)
         opened = open_sources(inputs, how)
@@ -212,7 +225,8 @@ def _in_memory(job: Job, scratch: ScratchRoom, lock: Lock, progress: Progress) -
 
 
 def _fused(job: Job, summary: Summary, matrix: NDArray[Any] | None) -> Fused:
-    return Fused(job.alignment.ids, matrix, tuple(job.columns), summary)
+    found = job.alignment
+    return Fused(found.ids, matrix, tuple(job.columns), summary, found.times)
 
 
 def placed(target: OutputTarget | None, summary: Summary) -> Summary:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mmfuse import __version__
 from mmfuse.core.align import Joining
-from mmfuse.core.aligned import Aligned, Pool
+from mmfuse.core.aligned import Aligned
 from mmfuse.core.alignment import Alignment
 from mmfuse.core.columns import ColumnEngine
 from mmfuse.core.engine import Engine
@@ -21,6 +21,7 @@ from mmfuse.core.options import options as options_of
 from mmfuse.core.plan import Access, Plan
 from mmfuse.core.source import Progress, Scratch, Sink, Source
 from mmfuse.core.tally import Tally
+from mmfuse.core.time_align import TimeJoining
 from mmfuse.errors import InputError
 from mmfuse.files.inputs import reading
 from mmfuse.findings import notes, refuse_nonfinite
@@ -40,6 +41,7 @@ class Settings:
     memory: int = 512 << 20
     columnar: bool = False
     """Whether the output can be written a column at a time."""
+    time: TimeJoining | None = None
 
 
 SinkOf = Callable[["Job", Summary], Sink]
@@ -71,6 +73,7 @@ class Job:
             duplicates=self.settings.joining.duplicates,
             missing=self.missing,
             by=self.alignment.by,
+            time=None if self.settings.time is None else str(self.settings.time),
             rows=len(self.alignment),
             columns=len(self.columns),
             dtype=str(self.dtype),
@@ -96,18 +99,21 @@ class Job:
                 rows=source.rows,
                 columns=len(source.columns),
                 dtype=str(source.dtype.newbyteorder("=")),
-                ids=source.id_source if self.alignment.by == "id" else "position",
+                ids=(source.id_source or "none") if self.alignment.by != "position" else "position",
                 kept=source.rows - dropped,
                 dropped=dropped,
                 absent=absent,
                 normalize=[stage.name for stage in chain],
                 weight=modality.weight,
                 way=way,
+                times=source.time_source if self.alignment.by == "time" else None,
+                unmatched=unmatched,
             )
-            for source, dropped, absent, chain, modality, way in zip(
+            for source, dropped, absent, unmatched, chain, modality, way in zip(
                 self.sources,
                 self.alignment.dropped,
                 self.alignment.absent,
+                self.alignment.unmatched,
                 self.fusion.chains,
                 self.fusion.schema.modalities,
                 self.plan.ways,
@@ -123,16 +129,19 @@ class Job:
         return "present" if self.fusion.fuses_present else self.fusion.missing or "zero"
 
     @property
-    def flags(self) -> dict[str, NDArray[np.bool_]]:
-        """For every modality which output rows have it; none where every row has them all."""
+    def flags(self) -> dict[str, NDArray[Any]]:
+        """Further columns of the output: which rows have a modality, if some lack one; times."""
+        times = self.alignment.times
+        timed = {} if times is None else {"time_ns": times}
         if self.alignment.complete:
-            return {}
+            return timed
         whole = np.ones(len(self.alignment), np.bool_)
         masks = (self.alignment.present(m) for m in range(len(self.sources)))
-        return {
+        present = {
             f"present_{source.name}": whole if mask is None else mask
             for source, mask in zip(self.sources, masks, strict=True)
         }
+        return {**timed, **present}
 
     def refuse(self, tally: Tally) -> None:
         """Raise InputError for what a pass found that the settings do not allow."""
@@ -188,6 +197,8 @@ def run(job: Job, sink_of: SinkOf, scratch: Scratch, progress: Progress) -> Summ
         for m, item in enumerate(summary.inputs):
             item.norm = tally.norms(m, len(job.alignment), job.alignment.present(m))
         summary.notes += notes(tally, job.sources, fusion, job.settings.nan)
+        for source, rows in zip(job.sources, job.alignment.rows, strict=True):
+            summary.notes += [f"{source.name}: {note}" for note in source.found(rows)]
     return summary
 
 
@@ -196,8 +207,7 @@ def _taken(job: Job, m: int, scratch: Scratch, opened: ExitStack) -> Aligned:
     with reading(source.label):
         taken = source.reader(job.alignment.rows[m], job.plan.ways[m], scratch)
     opened.callback(taken.reader.close)
-    pool: Pool = "max" if job.settings.joining.duplicates == "max" else "mean"
-    return Aligned(taken, source.dtype, job.alignment.ends[m], pool)
+    return Aligned(taken, source.dtype, job.alignment.ends[m], job.alignment.pools[m])
 
 
 def _engine(job: Job, taken: Sequence[Aligned], progress: Progress) -> Engine:

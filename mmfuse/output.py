@@ -139,7 +139,7 @@ class OutputTarget:
         )
         if table.flags and not self.format.keeps_flags:
             summary.notes.append(
-                f"{self.format_name} does not keep which rows lack a modality; other formats do"
+                f"{self.format_name} does not keep {_kept_elsewhere(table)}; other formats do"
             )
         return table
 
@@ -192,6 +192,13 @@ class OutputTarget:
     def close(self) -> None:
         """Give up whatever was not committed."""
         self._opened.close()
+
+
+def _kept_elsewhere(table: Table) -> str:
+    """What the further columns tell, for people."""
+    times = ["the times"] if "time_ns" in table.flags else []
+    lacking = ["which rows lack a modality"] if len(table.flags) > len(times) else []
+    return " and ".join(times + lacking)
 
 
 class _Guarded(Sink):

@@ -17,6 +17,7 @@ from mmfuse.core.registry import normalization
 from mmfuse.core.schema import Modality, Schema
 from mmfuse.core.source import Source
 from mmfuse.core.strategy import Strategy
+from mmfuse.core.time_align import align_in_time
 from mmfuse.errors import AlignmentError, UsageError
 from mmfuse.files.machine import available_memory
 from mmfuse.job import Job, Settings
@@ -38,7 +39,11 @@ def prepare(
 ) -> Job:
     """Align the rows and plan the work. Raises a MmfuseError for whatever cannot be done."""
     check(settings)
-    alignment = align(sources, settings.joining)
+    alignment = (
+        align(sources, settings.joining)
+        if settings.time is None
+        else align_in_time(sources, settings.time)
+    )
     dtype = np.dtype(settings.dtype)
     return planned(command, strategy, sources, alignment, normalize, weight, settings, dtype)
 

@@ -10,6 +10,7 @@ from typing import Any
 from mmfuse.core.id_transforms import parse, transformed
 from mmfuse.core.ids import concatenated
 from mmfuse.core.source import Source
+from mmfuse.core.time_options import TimeOptions
 from mmfuse.errors import AlignmentError, UsageError
 from mmfuse.files.formats import Format, Reading, by_name, by_suffix, known_format
 from mmfuse.files.ids import read_ids, sidecar, split_column
@@ -17,6 +18,7 @@ from mmfuse.files.inputs import InputFile, open_input, reading
 from mmfuse.files.sharded import sharded_source
 from mmfuse.files.shards import Shards, shards
 from mmfuse.request import ALL, Input, PerModality
+from mmfuse.timing import Timing, refuse_unpooled
 
 Option = Mapping[str, Any] | Any | None
 
@@ -30,6 +32,8 @@ class SourceOptions:
     id_transform: how ids are rewritten, such as `strip,lower`; see `core.id_transforms`.
     format: by name; said for all, it is for files whose suffix does not tell.
     sidecar: whether a file of ids beside an input is looked for.
+    time: where times are, if rows meet in time. pool: what the steps of sequences become; see
+    `files.sequences`. mask_zeros: whether their steps of zeros alone are padding.
     """
 
     ids: Option = None
@@ -38,6 +42,9 @@ class SourceOptions:
     format: Option = None
     sidecar: bool = True
     id_transform: Option = None
+    time: TimeOptions | None = None
+    pool: Option = None
+    mask_zeros: bool = False
 
 
 @dataclass
@@ -67,6 +74,7 @@ def open_sources(inputs: Sequence[Input], options: SourceOptions) -> Opened:
     format = PerModality.of("--from", options.format, names)
     transform = PerModality.of("--id-transform", options.id_transform, names)
     steps = {name: parse(transform.get(name, "")) for name in names if transform.get(name, "")}
+    times, pool = Timing.of(options.time, names), PerModality.of("--pool", options.pool, names)
     opened = Opened()
     for item in inputs:
         before = len(opened.paths)
@@ -74,6 +82,10 @@ def open_sources(inputs: Sequence[Input], options: SourceOptions) -> Opened:
             id_column.get(item.name, None),
             _columns(item, column.get(item.name, ())),
             outside_ids=ids.get(item.name, None) is not None,
+            time_column=times.column_of(item.name),
+            time_unit=times.unit_of(item.name),
+            pool=pool.get(item.name, None),
+            mask_zeros=options.mask_zeros,
         )
         with reading(item.label):
             given, beside = ids.get(item.name, None), options.sidecar
@@ -84,11 +96,15 @@ def open_sources(inputs: Sequence[Input], options: SourceOptions) -> Opened:
             else:
                 source = _open(item, how, said_format(item, format), opened)
             _attach_ids(source, item, given, beside, opened)
+            if (path := times.attach(source)) is not None:
+                opened.paths.append(path)
             if item.name in steps and source.ids is not None:
                 source.ids = transformed(source.ids, steps[item.name])
                 source.id_source += f", {transform.get(item.name, '')}"
         opened.sources.append(source)
         opened.parts[item.name] = opened.paths[before:]
+    windows = options.time is not None and options.time.window is not None
+    refuse_unpooled(opened.sources, pool, options.mask_zeros, windows)
     return opened
 
 

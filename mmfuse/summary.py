@@ -17,6 +17,8 @@ class InputSummary:
     kept: rows that are in the output. absent: output rows that have none of its rows.
     norm: mean and standard deviation of the lengths of a sample of its rows, as stored.
     way: how it is read; see `core.plan.Way`.
+    times: where its times were found, where rows meet in time; then also unmatched: rows of the
+    first input that meet none of its rows.
     """
 
     name: str
@@ -32,6 +34,8 @@ class InputSummary:
     weight: float
     way: str
     norm: list[float] | None = None
+    times: str | None = None
+    unmatched: int = 0
 
 
 @dataclass
@@ -40,6 +44,7 @@ class Summary:
 
     missing: what stands for a modality that a row lacks (zero, mean, nan), or `present`: rows are
     fused from those they have; None where every row has them all.
+    time: how rows meet in time, for people; None where they do not.
     memory: bytes of working memory. temporary: bytes of temporary files. read: bytes of features
     that are read, as often as they are. reads: every file that was read, ids and sidecars too.
     """
@@ -65,6 +70,7 @@ class Summary:
     threads: int
     dry_run: bool
     version: str
+    time: str | None = None
     notes: list[str] = field(default_factory=list)
     reads: list[str] = field(default_factory=list)
 
@@ -91,6 +97,7 @@ class Summary:
             "join": {
                 "how": self.join,
                 "by": self.by,
+                **({} if self.time is None else {"time": self.time}),
                 "rows": self.rows,
                 "duplicates": self.duplicates,
                 "missing": self.missing,

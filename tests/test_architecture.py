@@ -27,6 +27,7 @@ LEVELS = [
         "nonfinite",
         "findings",
         "sources",
+        "timing",
         "profile",
         "job",
         "prepare",

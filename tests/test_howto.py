@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-PAGES = sorted((Path(__file__).resolve().parent.parent / "docs" / "howto").glob("*.md"))
+PAGES = sorted((Path(__file__).resolve().parent.parent / "docs" / "howto").glob("[a-z]*.md"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -23,3 +23,10 @@ def test_a_page_does_what_it_says(page: Path, tmp_path: Path) -> None:
         run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert run.returncode == 0, run.stderr
         assert "Traceback" not in run.stderr
+
+
+def test_the_index_lists_every_page() -> None:
+    index = (PAGES[0].parent / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^- \[(.*)\]\((.*)\)$", index, re.MULTILINE)
+    titles = [(page.read_text(encoding="utf-8").splitlines()[0][2:], page.name) for page in PAGES]
+    assert listed == titles

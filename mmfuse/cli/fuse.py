@@ -15,6 +15,7 @@ from mmfuse.cli.options import parameter, per_modality, per_modality_chain, per_
 from mmfuse.cli.progress import showing
 from mmfuse.cli.report import summary_table
 from mmfuse.cli.streams import emit, say
+from mmfuse.cli.timing import time_options
 from mmfuse.core.options import options as options_of
 from mmfuse.core.registry import strategy_class
 from mmfuse.errors import UsageError
@@ -73,6 +74,16 @@ def _command(
     min_overlap: shared.MinOverlap = 0.0,
     by_position: shared.ByPosition = False,
     require_ids: shared.RequireIds = False,
+    align: shared.Align = "id",
+    time_column: shared.TimeColumn = None,
+    times: shared.TimeFiles = None,
+    time_unit: shared.TimeUnit = None,
+    tolerance: shared.Tolerance = None,
+    window: shared.Window = None,
+    direction: shared.Direction = None,
+    by: shared.TimeBy = None,
+    pool: shared.Pool = None,
+    pool_mask_zeros: shared.PoolMaskZeros = False,
     normalize: shared.Normalize = None,
     weight: shared.Weight = None,
     nan: shared.Nan = "error",
@@ -108,6 +119,11 @@ def _command(
         "strict": strict,
         "min_overlap": min_overlap,
         "by": "position" if by_position else "id" if require_ids else "auto",
+        "time": time_options(
+            align, time_column, times, time_unit, tolerance, window, direction, by
+        ),
+        "pool": per_modality(pool or (), str, "--pool"),
+        "pool_mask_zeros": pool_mask_zeros,
         "nan": nan,
         "dtype": dtype,
         "format": format,
@@ -123,7 +139,8 @@ def _command(
     if dry_run:  # it writes nothing
         depfile = summary = None
     inputs = all_inputs(files or (), inputs_from, output)
-    taken = [output, *filter(None, [lock]), *files_of(inputs, inputs_from, ids or ())]
+    beside = (*(ids or ()), *(times or ()))
+    taken = [output, *filter(None, [lock]), *files_of(inputs, inputs_from, beside)]
     with closing(Extras(depfile, summary, taken)) as extras:
         told = _run(strategy, inputs, output, settings)
         if inputs_from is not None and inputs_from != "-":

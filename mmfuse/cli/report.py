@@ -79,14 +79,23 @@ def _input_row(item: InputSummary) -> list[str]:
         show(os.path.basename(item.file)),
         f"{item.rows:,} x {item.columns:,}",
         item.dtype,
-        "by position" if item.ids == "position" else f"ids {show(item.ids)}",
+        _met_by(item),
         norm,
     ]
+
+
+def _met_by(item: InputSummary) -> str:
+    if item.ids == "position":
+        return "by position"
+    told = "" if item.times is None or item.ids == "none" else f", ids {show(item.ids)}"
+    return f"ids {show(item.ids)}" if item.times is None else f"times {show(item.times)}{told}"
 
 
 def _join_line(summary: Summary | AlignSummary) -> str:
     if summary.by == "position":
         return f"by position: {summary.rows:,} rows"
+    if isinstance(summary, Summary) and summary.time is not None:
+        return _time_line(summary)
     dropped = [f"{item.dropped:,} of {show(item.name)}" for item in summary.inputs if item.dropped]
     lacking = [f"{item.absent:,} lack {show(item.name)}" for item in summary.inputs if item.absent]
     told = "; ".join(
@@ -97,6 +106,17 @@ def _join_line(summary: Summary | AlignSummary) -> str:
     )
     told = f" ({told})" if told else ""
     return f"{summary.join} join: {summary.rows:,} rows{' kept' * (summary.join == 'inner')}{told}"
+
+
+def _time_line(summary: Summary) -> str:
+    alone = [
+        f"{i.unmatched:,} meet no row of {show(i.name)}" for i in summary.inputs if i.unmatched
+    ]
+    pivot = summary.inputs[0]
+    filled = "" if summary.missing is None else f": {_FILLED[summary.missing]}"
+    told = f" ({', '.join(alone)}{filled})" if alone else ""
+    kept = f"{summary.rows:,} of {pivot.rows:,} rows of {show(pivot.name)} kept"
+    return f"{summary.time}: {kept}{told}"
 
 
 def _output_line(summary: Summary) -> str:

@@ -14,6 +14,7 @@ def _option(
 
 
 _READ, _ROWS, _VALUES, _WRITE = "Reading", "Rows", "Values", "Writing"
+_TIME = "Time and sequences"
 
 Files = Annotated[
     list[str], typer.Argument(metavar="[NAME=]FILE...", help="A modality each; - is stdin.")
@@ -163,6 +164,50 @@ ByPosition = Annotated[
     bool, _option(_ROWS, "--by-position", help="Join row by row, whatever ids there are.")
 ]
 RequireIds = Annotated[bool, _option(_ROWS, "--require-ids", help="Refuse to join by position.")]
+
+Align = Annotated[
+    str, _option(_TIME, metavar="HOW", help="How rows meet: id, or time (of the first input's).")
+]
+TimeColumn = Annotated[
+    list[str] | None, _option(_TIME, metavar="[NAME=]COLUMN", help="The column of times.")
+]
+TimeFiles = Annotated[
+    list[str] | None,
+    _option(_TIME, "--times", metavar="[NAME=]FILE", help="Times in another file, one a row."),
+]
+TimeUnit = Annotated[
+    list[str] | None,
+    _option(_TIME, metavar="[NAME=]UNIT", help="Of times that are numbers: s, ms, us or ns."),
+]
+Tolerance = Annotated[
+    str | None,
+    _option(_TIME, metavar="DURATION", help="Take the nearest row, this far away at most: 20ms."),
+]
+Window = Annotated[
+    str | None, _option(_TIME, metavar="DURATION", help="Pool the rows of this interval: 1s.")
+]
+Direction = Annotated[
+    str | None,
+    _option(
+        _TIME,
+        metavar="WHERE",
+        help="nearest, backward (not after) or forward; a window is backward by default.",
+    ),
+]
+TimeBy = Annotated[
+    str | None, _option(_TIME, "--by", metavar="id", help="Only rows of one id meet in time.")
+]
+Pool = Annotated[
+    list[str] | None,
+    _option(
+        _TIME,
+        metavar="[NAME=]POOL",
+        help="Rows of a window, steps of a sequence: mean, max, std, last; or flatten.",
+    ),
+]
+PoolMaskZeros = Annotated[
+    bool, _option(_TIME, "--pool-mask-zeros", help="Steps that are all zeros are padding.")
+]
 
 Normalize = Annotated[
     list[str] | None,

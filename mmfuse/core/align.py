@@ -76,15 +76,7 @@ def align(sources: Sequence[Identified], joining: Joining = Joining()) -> Alignm
     without = [source for source in sources if source.ids is None]
     if by == "position" or (by == "auto" and len(without) == len(sources)):
         return _by_position(sources)
-    if without:
-        raise AlignmentError(
-            f"{without[0].label} has no row ids"
-            + ("" if by == "id" else ", but other inputs have"),
-            where=without[0].label,
-            hint="name its ids with --ids NAME=FILE or --id-column NAME=COLUMN"
-            + ("" if by == "id" else ", or join row by row with --by-position"),
-        )
-    columns = _comparable(sources)
+    columns = comparable(sources, insisted=by == "id")
     if joining.how == "inner" and joining.duplicates == "error":
         found = _inner(sources, columns)
         if joining.sort:
@@ -157,6 +149,7 @@ def _joined(sources: Sequence[Identified], columns: Sequence[Ids], joining: Join
         joining.how,
         found.ends,
         tuple(found.complete / distinct for distinct in found.distinct),
+        pools=("max" if joining.duplicates == "max" else "mean",) * len(sources),
     )
 
 
@@ -213,9 +206,22 @@ def _matches(source: Identified, ids: Ids, first: Index, rows: int) -> Rows:
     return matches
 
 
-def _comparable(sources: Sequence[Identified]) -> list[Ids]:
-    """The ids of all sources as one kind: integers where all are, else text."""
-    columns = [source.ids for source in sources if source.ids is not None]
+def comparable(sources: Sequence[Identified], *, insisted: bool = True) -> list[Ids]:
+    """The ids of all sources as one kind: integers where all are, else text.
+
+    insisted: whether it was said that rows join by id. Raises AlignmentError: a source without
+    ids, integers beside text that only looks like them.
+    """
+    columns = []
+    for source in sources:
+        if source.ids is None:
+            raise AlignmentError(
+                f"{source.label} has no row ids" + ("" if insisted else ", but other inputs have"),
+                where=source.label,
+                hint="name its ids with --ids NAME=FILE or --id-column NAME=COLUMN"
+                + ("" if insisted else ", or join row by row with --by-position"),
+            )
+        columns.append(source.ids)
     if all(isinstance(ids, IntegerIds) for ids in columns):
         return columns
     if any(isinstance(ids, IntegerIds) for ids in columns):

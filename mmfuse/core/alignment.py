@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mmfuse.core.aligned import Pool
 from mmfuse.core.ids import Ids, Rows
 from mmfuse.core.join import Join
 from mmfuse.core.ranges import ranges
@@ -22,26 +23,33 @@ class Alignment:
     rows: for every source the row numbers to take, those of the first output row before those of
         the second; None: all its rows as they stand.
     read: rows in every source.
-    by: whether rows were matched by id or by position.
+    by: whether rows were matched by id, by position or in time.
     how: inner, left or outer.
     ends: for every source where the rows of each output row end in `rows`, shape `(n,)`, for
         output rows that have none of its rows or several; None: one each.
     overlap: for every source the share of its different ids that all sources have.
     suggestion: how more ids would meet, where few do.
+    pools: for every source what several of its rows become.
+    times: of every output row in nanoseconds, where rows were matched in time; then also
+        unmatched: for every source the rows of the first that meet none of its rows.
     """
 
     ids: Ids
     rows: tuple[Rows | None, ...]
     read: tuple[int, ...]
-    by: Literal["id", "position"]
+    by: Literal["id", "position", "time"]
     how: Join = "inner"
     ends: tuple[Rows | None, ...] = field(default=())
     overlap: tuple[float, ...] = field(default=())
     suggestion: Suggestion | None = None
+    pools: tuple[Pool, ...] = field(default=())
+    times: NDArray[np.int64] | None = None
+    unmatched: tuple[int, ...] = field(default=())
 
     def __post_init__(self) -> None:
-        if not self.ends:
-            object.__setattr__(self, "ends", (None,) * len(self.rows))
+        for name, plain in (("ends", None), ("pools", "mean"), ("unmatched", 0)):
+            if not getattr(self, name):
+                object.__setattr__(self, name, (plain,) * len(self.rows))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -82,7 +90,8 @@ class Alignment:
         """Only the output rows `kept`, in that order."""
         picked = [_pick(*taken, kept) for taken in zip(self.rows, self.ends, strict=True)]
         rows, ends = zip(*picked, strict=True)
-        return replace(self, ids=self.ids.take(kept), rows=rows, ends=ends)
+        times = None if self.times is None else self.times[kept]
+        return replace(self, ids=self.ids.take(kept), rows=rows, ends=ends, times=times)
 
 
 def _pick(rows: Rows | None, ends: Rows | None, kept: Rows) -> tuple[Rows, Rows | None]:

@@ -88,6 +88,7 @@ class Source(ABC):
     columns: names of the features. rows: how many there are.
     dtype: of the features as stored. id_source: where the ids were found, for people.
     notes: what a person should know of how the file was read.
+    times: of every row, in nanoseconds, where they were asked for. time_source: like id_source.
     """
 
     name: str
@@ -98,6 +99,8 @@ class Source(ABC):
     ids: Ids | None
     id_source: str
     notes: tuple[str, ...] = ()
+    times: NDArray[np.int64] | None = None
+    time_source: str = ""
 
     @property
     def storage(self) -> Storage:
@@ -129,6 +132,10 @@ class Source(ABC):
 
     def verify(self) -> None:  # noqa: B027  (what is in memory does not change)
         """Raise InputError if the source has changed since it was opened."""
+
+    def found(self, rows: Rows | None) -> tuple[str, ...]:
+        """What reading has found in those of the `rows` that were taken, for people."""
+        return ()
 
     def reader(self, rows: Rows | None, way: Way, scratch: Scratch) -> Taken:
         """What an alignment takes: the rows, in its order; None: all as they stand."""

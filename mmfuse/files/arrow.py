@@ -18,6 +18,7 @@ from mmfuse.files.checks import checked_text, ids_of_text, told_rows
 from mmfuse.files.columns import Choice, Kind, choose
 from mmfuse.files.formats import Reading
 from mmfuse.files.inputs import InputFile, reading
+from mmfuse.files.times import times_of_column
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -88,6 +89,7 @@ def arrow_source(
         kinds(schema),
         id_column=how.id_column,
         wanted=how.columns,
+        time=how.time_column,
         present=_presence_columns(schema),
         index=_index_columns(schema),
     )
@@ -97,6 +99,10 @@ def arrow_source(
         if scan_text is not None and isinstance(ids, TextIds):
             ids = ids_of_text(ids, f"column {choice.ids!r}")
         id_source, rows = f"column {choice.ids}", len(ids)
+    times = None
+    if how.time_column is not None:
+        column = (batch.column(0) for batch in (scan_text or scan)([how.time_column]))
+        times = times_of_column(column, how.time_unit, f"column {how.time_column!r}")
     if rows is None:
         rows = sum(batch.num_rows for batch in (scan_text or scan)(schema.names[:1]))
     if not rows:
@@ -109,6 +115,8 @@ def arrow_source(
         dtype=feature_dtype(schema, choice, may_lack),
         ids=ids,
         id_source=id_source,
+        times=times,
+        time_source=f"column {how.time_column}",
         notes=choice.notes,
         choice=choice,
         scan=scan,
@@ -126,10 +134,10 @@ def _dimensions(scan: Scan, column: str) -> tuple[str, ...]:
 
 
 def _presence_columns(schema: pa.Schema) -> list[str]:
-    """The boolean columns of a fused file that say which modalities a row had."""
+    """The columns of a fused file that say which modalities a row had, and its time."""
     if b"mmfuse" not in (schema.metadata or {}):
         return []
-    return [name for name in schema.names if name.startswith("present_")]
+    return [name for name in schema.names if name.startswith("present_") or name == "time_ns"]
 
 
 def _index_columns(schema: pa.Schema) -> list[str]:

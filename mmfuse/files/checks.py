@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mmfuse.core.ids import Ids, TextIds, plain_integers
 from mmfuse.errors import AlignmentError, InputError, count
 
+_POOL = "sequences become a row each with --pool NAME=mean, max, std, last or flatten"
 _INTEGER_AS_FLOAT = re.compile(r"-?\d+\.0*")
 
 
@@ -44,14 +45,14 @@ def told_rows(mask: NDArray[np.bool_]) -> str:
     return ", ".join(f"{row + 1:,}" for row in rows[:3]) + (", …" if len(rows) > 3 else "")
 
 
-def check_features(dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
-    """Raise InputError unless the array is a table of numbers."""
+def check_features(dtype: np.dtype[Any], shape: tuple[int, ...], *, pool: bool = False) -> None:
+    """Raise InputError unless the array is a table of numbers, or of sequences if they `pool`."""
     if dtype.kind not in "fiub":
         raise InputError(f"values of dtype {dtype}, shape {shape}; features are real numbers")
     if dtype.kind == "f" and dtype.itemsize > 8:
         raise InputError(f"values of dtype {dtype}; features have at most 64 bits")
-    if len(shape) not in (1, 2) or 0 in shape:
+    if len(shape) not in ((1, 2, 3) if pool else (1, 2)) or 0 in shape:
         raise InputError(
             f"an array of shape {shape}; features are (rows, columns), at least one of each",
-            hint="pool or flatten the inner axes first" if len(shape) > 2 else None,
+            hint=_POOL if len(shape) == 3 and not pool and 0 not in shape else None,
         )

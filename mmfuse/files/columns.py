@@ -19,6 +19,7 @@ ID_NAMES = (
 VECTOR_NAMES = ("embedding", "embeddings", "emb", "vector", "vectors", "features", "feature")
 NEVER_FEATURES = {
     *ID_NAMES, "index", "label", "labels", "target", "y", "split", "fold", "unnamed: 0", "",
+    "time_ns",
 }  # fmt: skip
 
 
@@ -41,17 +42,22 @@ def choose(
     *,
     id_column: str | None,
     wanted: Sequence[str],
+    time: str | None = None,
     present: Sequence[str] = (),
     index: Sequence[str] = (),
 ) -> Choice:
     """Decide on the columns of a table.
 
     kinds: every column's kind. id_column: named by the user. wanted: the user's feature columns,
-    names or globs. present: columns that say whether a row had a modality, written by mmfuse.
-    index: columns that were the index of a pandas DataFrame.
+    names or globs. time: the column of times, named by the user. present: columns that say whether
+    a row had a modality, written by mmfuse. index: columns that were the index of a pandas
+    DataFrame.
 
     Raises InputError: a named column is not there or not numeric; no numeric column is left.
     """
+    if time is not None:
+        _require(kinds, time)
+        kinds = {name: kind for name, kind in kinds.items() if name != time}
     ids = _id_column(kinds, id_column, index)
     if wanted:
         names = _expand(kinds, wanted, ids)

@@ -25,11 +25,17 @@ class Reading:
 
     id_column: the user's id column. columns: the user's feature columns, names or globs.
     outside_ids: ids come from elsewhere, so that the file's own are not looked at.
+    time_column: the column of times, which is no feature. time_unit: of times that are numbers.
+    pool: what the steps of a sequence become. mask_zeros: steps of zeros alone are padding.
     """
 
     id_column: str | None = None
     columns: tuple[str, ...] = ()
     outside_ids: bool = False
+    time_column: str | None = None
+    time_unit: str = "s"
+    pool: str | None = None
+    mask_zeros: bool = False
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,7 @@ class Table:
 
     path: where it goes, as the user named it. columns: names of the features.
     metadata: the record that `inspect` prints, as JSON text.
-    flags: further columns of booleans, `(n,)` each: which rows have a modality.
+    flags: further columns, `(n,)` each: booleans, which rows have a modality; int64, their times.
     """
 
     path: str
@@ -48,7 +54,7 @@ class Table:
     layout: Layout
     metadata: str
     compression: str | None = None
-    flags: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    flags: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
 class FileSink(Protocol):

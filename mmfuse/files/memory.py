@@ -17,6 +17,7 @@ from mmfuse.files.arrow import arrow_source
 from mmfuse.files.checks import check_features
 from mmfuse.files.formats import Reading
 from mmfuse.files.ids import ids_of_array
+from mmfuse.files.sequences import sequence_source
 
 
 @dataclass(kw_only=True)
@@ -43,9 +44,9 @@ def memory_source(value: object, name: str, how: Reading) -> Source:
     """
     if isinstance(value, tuple) and len(value) == 2:
         array, ids = value
-        return _array_source(np.asarray(array), ids_of_values(ids), name)
+        return _array_source(np.asarray(array), ids_of_values(ids), name, how)
     if isinstance(value, np.ndarray):
-        return _array_source(value, None, name)
+        return _array_source(value, None, name, how)
     library = type(value).__module__.split(".")[0]
     if library == "pandas":
         return _frame_source(value, name, how)
@@ -64,12 +65,12 @@ def ids_of_values(values: Any) -> Ids:
     return ids_of_array(np.asarray(values))
 
 
-def _array_source(array: NDArray[Any], ids: Ids | None, name: str) -> ArraySource:
-    check_features(array.dtype, array.shape)
+def _array_source(array: NDArray[Any], ids: Ids | None, name: str, how: Reading) -> Source:
+    check_features(array.dtype, array.shape, pool=how.pool is not None)
     if ids is not None and len(ids) != len(array):
         raise AlignmentError(f"{len(ids):,} ids for {len(array):,} rows", where=name)
     matrix = array.reshape(len(array), -1)
-    return ArraySource(
+    source = ArraySource(
         name=name,
         label=name,
         columns=tuple(map(str, range(matrix.shape[1]))),
@@ -79,6 +80,7 @@ def _array_source(array: NDArray[Any], ids: Ids | None, name: str) -> ArraySourc
         id_source="given" if ids is not None else "",
         array=matrix,
     )
+    return sequence_source(source, array.shape, how) if array.ndim == 3 else source
 
 
 def _frame_source(frame: Any, name: str, how: Reading) -> Source:

@@ -22,6 +22,7 @@ from mmfuse.core.transpose import transposed
 from mmfuse.files import arrow_schema, thrift
 from mmfuse.files.parquet_columns import (
     Column,
+    Encoder,
     booleans,
     features,
     integers,
@@ -57,7 +58,7 @@ class PageWriter:
         columns: Sequence[str],
         dtype: np.dtype[Any],
         vector: str | None = "embedding",
-        flags: Mapping[str, NDArray[np.bool_]] = _NOTHING,
+        flags: Mapping[str, NDArray[Any]] = _NOTHING,
         metadata: Mapping[str, str] = _NOTHING,
     ) -> None:
         if not columns:
@@ -65,7 +66,7 @@ class PageWriter:
         self._fd, self._dtype, self._width = fd, np.dtype(dtype), len(columns)
         self._rows = len(ids[1]) - 1 if isinstance(ids, tuple) else len(ids)
         first = texts("id", *ids) if isinstance(ids, tuple) else integers("id", ids)
-        self._known = [first, *(booleans(name, values) for name, values in flags.items())]
+        self._known = [first, *(_known(name, values) for name, values in flags.items())]
         if vector is None:
             self._features = [features(name, self._dtype) for name in columns]
         else:
@@ -186,6 +187,10 @@ class _Group(NamedTuple):
     @property
     def rows(self) -> int:
         return self.stop - self.first
+
+
+def _known(name: str, values: NDArray[Any]) -> tuple[Column, Encoder]:
+    return integers(name, values) if values.dtype == np.int64 else booleans(name, values)
 
 
 def _group_rows(features: Sequence[Column]) -> int:

@@ -39,7 +39,10 @@ class TableSink:
             fields.append(pa.field("embedding", pa.list_(element, width), nullable=False))
         else:
             fields += [pa.field(name, self._kind, nullable=False) for name in table.columns]
-        fields += [pa.field(name, pa.bool_(), nullable=False) for name in table.flags]
+        fields += [
+            pa.field(name, pa.from_numpy_dtype(flag.dtype), nullable=False)
+            for name, flag in table.flags.items()
+        ]
         self._schema = pa.schema(fields, {"mmfuse": table.metadata})
         self._rows = max(1, min(131_072, group_bytes // (width * table.dtype.itemsize)))
         self._group = np.empty((min(self._rows, len(table.ids)), width), table.dtype)

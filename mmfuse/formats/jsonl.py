@@ -162,7 +162,8 @@ class JsonlSink:
         ends = [""] * rows
         for head, flag in zip(self._flags, self._table.flags.values(), strict=True):
             ends = [
-                e + head + ("true" if f else "false") for e, f in zip(ends, flag[part], strict=True)
+                end + head + json.dumps(value)
+                for end, value in zip(ends, flag[part].tolist(), strict=True)
             ]
         return [end + "}\n" for end in ends]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import math
 import os
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +26,8 @@ from mmfuse.files.inputs import InputFile, as_bytes, read_all
 from mmfuse.files.mapped import MappedReader, Pages
 from mmfuse.files.npy_header import NpyHeader, header_bytes, read_header, whole_array
 from mmfuse.files.output import write_all
+from mmfuse.files.sequences import sequence_source
+from mmfuse.files.times import times_of_array
 
 suffixes: Sequence[str] = (".npy",)
 layouts: Sequence[Layout] = ("vector",)
@@ -85,7 +88,8 @@ class NpySource(Source):
         for j, values in enumerate(part):
             place = self.header.offset + (j * self.rows + start) * part.itemsize
             read_all(fd, as_bytes(values), place, self.label)
-        return part.T
+        # the axes of a row stand in reverse too
+        return part.reshape(*self.header.shape[:0:-1], count).T.reshape(count, -1)
 
     def reader(self, rows: Rows | None, way: Way, scratch: Scratch) -> Taken:
         if way != "gather":
@@ -95,16 +99,19 @@ class NpySource(Source):
         return Taken(MappedReader(self.file, shape, self.header.dtype, pages), rows)
 
 
-def open(file: InputFile, name: str, how: Reading) -> NpySource:
+def open(file: InputFile, name: str, how: Reading) -> Source:
     """One modality in an npy file; see `formats.Format`."""
     header = read_header(file)
     if header.dtype.names is not None:
         return _records(file, name, header, how)
-    check_features(header.dtype, header.shape)
-    if how.columns or how.id_column is not None:
-        raise InputError("this npy file has no named columns")
-    dim = header.shape[1] if len(header.shape) == 2 else 1
-    return NpySource(
+    check_features(header.dtype, header.shape, pool=how.pool is not None)
+    if how.columns or how.id_column is not None or how.time_column is not None:
+        raise InputError(
+            "this npy file has no named columns",
+            hint="--times NAME=FILE names its times" if how.time_column is not None else None,
+        )
+    dim = math.prod(header.shape[1:])
+    source = NpySource(
         name=name,
         label=file.label,
         columns=tuple(map(str, range(dim))),
@@ -115,6 +122,7 @@ def open(file: InputFile, name: str, how: Reading) -> NpySource:
         file=file,
         header=header,
     )
+    return sequence_source(source, header.shape, how) if len(header.shape) == 3 else source
 
 
 def read_ids(file: InputFile, column: str | None) -> Ids:
@@ -135,10 +143,14 @@ def _records(file: InputFile, name: str, header: NpyHeader, how: Reading) -> Npy
     if inner or not rows:
         raise InputError(f"records of shape {header.shape}; one record a row is needed")
     kinds = {field: _kind(dtype[field]) for field in dtype.names or ()}
-    choice = choose(kinds, id_column=how.id_column, wanted=how.columns)
+    choice = choose(kinds, id_column=how.id_column, wanted=how.columns, time=how.time_column)
     ids = None
     if choice.ids is not None and not how.outside_ids:
         ids = ids_of_array(np.ascontiguousarray(whole_array(file, header)[choice.ids]))
+    times = None
+    if how.time_column is not None:
+        field = whole_array(file, header)[how.time_column]
+        times = times_of_array(field, how.time_unit, f"field {how.time_column!r}")
     columns = choice.features
     if choice.vector is not None:
         columns = tuple(map(str, range(dtype[choice.vector].shape[0])))
@@ -151,6 +163,8 @@ def _records(file: InputFile, name: str, header: NpyHeader, how: Reading) -> Npy
         dtype=np.result_type(*(dtype[field].base for field in fields)),
         ids=ids,
         id_source=f"field {choice.ids}" if ids is not None else "",
+        times=times,
+        time_source=f"field {how.time_column}",
         notes=choice.notes,
         file=file,
         header=header,
