@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mmfuse.aligning import align
-    from mmfuse.api import Fused, fuse, inspect, list_normalizations, list_strategies
+    from mmfuse.api import Fused, check, fuse, inspect
+    from mmfuse.catalogue import list_normalizations, list_strategies
     from mmfuse.converting import convert
     from mmfuse.core.time_options import TimeOptions
     from mmfuse.errors import MmfuseError
@@ -26,6 +27,7 @@ __all__ = [
     "TimeOptions",
     "__version__",
     "align",
+    "check",
     "convert",
     "fuse",
     "inspect",
@@ -38,6 +40,8 @@ _HOMES = {
     "TimeOptions": "mmfuse.core.time_options",
     "align": "mmfuse.aligning",
     "convert": "mmfuse.converting",
+    "list_normalizations": "mmfuse.catalogue",
+    "list_strategies": "mmfuse.catalogue",
 }
 
 

@@ -16,7 +16,7 @@ from mmfuse.core.fusion import Missing
 from mmfuse.core.ids import Ids, IntegerIds
 from mmfuse.core.join import Duplicates, Join
 from mmfuse.core.options import options as options_of
-from mmfuse.core.registry import NORMALIZATIONS, STRATEGIES, strategy_class
+from mmfuse.core.registry import strategy_class
 from mmfuse.core.source import Progress, Sink, unseen
 from mmfuse.core.strategy import Strategy
 from mmfuse.core.time_options import TimeOptions
@@ -36,6 +36,7 @@ from mmfuse.summary import Summary
 from mmfuse.timing import in_time
 
 if TYPE_CHECKING:
+    from mmfuse.examine import Check
     from mmfuse.profile import InputProfile
 
 
@@ -108,14 +109,9 @@ def fuse(
     normalize: names of normalisations, `"center,l2"` or a list. weight: multiplies a block after
         its normalisation. ids, id_column, column, input_format, id_transform: see `SourceOptions`.
         Each is a value for all modalities, or a mapping of their names ("*" for the others).
-    by: "auto" (ids where there are any, else position), "id" or "position".
-    join: the ids of the output: "inner" those of all inputs, "left" those of the first, "outer"
-        those of any. duplicates: several rows of one id: "error", "first", "mean" and "max" (of
-        the rows), "explode" (a row for every combination).
+    by, join, duplicates, sort_ids, strict, min_overlap: which rows come out; see `Joining`.
     missing: what stands for a modality in a row that lacks it, after normalisation: "zero",
         "mean", "nan" or "error"; None: as the strategy declares.
-    sort_ids: the natural order of the ids, instead of the first input's. strict: no row may be
-        dropped. min_overlap: the share of every input's ids that all inputs must have.
     time: rows meet in time; see `TimeOptions`. pool: what the rows of a window, or the steps of
         sequences `(n, t, d)`, become: "mean", "max", "std", "last"; of sequences also "flatten".
         pool_mask_zeros: steps of zeros alone are padding.
@@ -257,36 +253,28 @@ def inspect(
     return [profile(source, item) for source, item in zip(opened.sources, inputs, strict=True)]
 
 
-def list_strategies() -> list[dict[str, Any]]:
-    """What can be fused with: name, panel, summary, manual and options of every strategy."""
-    return [_described(name) for name in STRATEGIES.modules]
+def check(
+    files: Sequence[Any] | Mapping[str, Any],
+    *,
+    ids: Option = None,
+    id_column: Option = None,
+    column: Option = None,
+    format: Option = None,
+    sidecar: bool = True,
+    id_transform: Option = None,
+    features: bool = True,
+    seed: int = 0,
+) -> Check:
+    """Whether the rows of two or more modalities belong together; see `examine.Check`.
 
+    files: as `modalities` of `fuse`; the options as `SourceOptions`. features: whether a sample
+    of them is tested as well, for which `seed` chooses the shuffles.
+    Raises UsageError, InputError or AlignmentError.
+    """
+    from mmfuse.examine import examine
 
-def _described(name: str) -> dict[str, Any]:
-    found = strategy_class(name)
-    manual = [" ".join(part.split()) for part in (found.__doc__ or "").split("\n\n")]
-    return {
-        "name": name,
-        "panel": found.panel,
-        "summary": STRATEGIES.summary(name),
-        "manual": manual,
-        "missing": "present" if found.fuses_present else "zero",
-        "options": [
-            {
-                "name": option.name,
-                "flag": option.flag,
-                "type": option.type.__name__,
-                "default": option.default,
-                "choices": list(option.choices),
-                "help": option.param.help,
-            }
-            for option in options_of(found)
-        ],
-    }
-
-
-def list_normalizations() -> list[dict[str, str]]:
-    """What can be normalised with: name and summary of every normalisation."""
-    return [
-        {"name": name, "summary": NORMALIZATIONS.summary(name)} for name in NORMALIZATIONS.modules
-    ]
+    inputs = inputs_of(files)
+    if len(inputs) < 2:
+        raise UsageError("check compares files: give two or more")
+    options = SourceOptions(ids, id_column, column, format, sidecar, id_transform)
+    return examine(open_sources(inputs, options).sources, features=features, seed=seed)

@@ -29,6 +29,8 @@ LEVELS = [
         "sources",
         "timing",
         "profile",
+        "examine",
+        "verdict",
         "job",
         "prepare",
         "output",
@@ -36,7 +38,7 @@ LEVELS = [
         "lock",
         "sharded_output",
     },
-    {"api", "aligning", "converting"},
+    {"api", "aligning", "converting", "catalogue"},
     {"cli"},
     {"__main__"},
 ]

@@ -96,12 +96,7 @@ def _command(
     threads: shared.Threads = None,
     memory: shared.Memory = "512MB",
 ) -> None:
-    if by_position and require_ids:
-        raise UsageError("--by-position and --require-ids exclude each other")
-    if depfile is not None and output == "-":
-        raise UsageError("--depfile needs a file to depend: -o FILE")
-    if as_json and output == "-" and not dry_run:
-        raise UsageError("--json and -o - both want stdout", hint="--summary FILE takes the JSON")
+    _refuse_both(by_position, require_ids, depfile, output, as_json and not dry_run)
     settings = {
         "options": options,
         "normalize": per_modality(normalize or (), str, "--normalize"),
@@ -150,6 +145,18 @@ def _command(
         emit(json.dumps(told.as_dict()))
     elif not quiet:
         say(summary_table(told, verbose=verbose))
+
+
+def _refuse_both(
+    by_position: bool, require_ids: bool, depfile: str | None, output: str, as_json: bool
+) -> None:
+    """Raise UsageError for options that exclude each other."""
+    if by_position and require_ids:
+        raise UsageError("--by-position and --require-ids exclude each other")
+    if depfile is not None and output == "-":
+        raise UsageError("--depfile needs a file to depend: -o FILE")
+    if as_json and output == "-":
+        raise UsageError("--json and -o - both want stdout", hint="--summary FILE takes the JSON")
 
 
 def _run(strategy: str, files: list[str | Input], output: str, settings: dict[str, Any]) -> Summary:

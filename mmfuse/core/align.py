@@ -32,9 +32,12 @@ _PLAIN_INTEGER = re.compile(r"0|-?[1-9][0-9]*")
 class Joining:
     """How rows are matched.
 
-    by: on ids where there are any, else by position ("auto"); or insist on one.
-    how: which ids the output has. duplicates: what several rows of one id become.
-    sort: natural order of the ids, instead of the first source's.
+    by: on ids where there are any, else by position ("auto"); or insist on "id" or "position".
+    how: the ids of the output: "inner" those of all sources, "left" those of the first, "outer"
+        those of any.
+    duplicates: what several rows of one id become: an "error", the "first", their "mean" or "max",
+        or "explode", a row for every combination.
+    sort: the natural order of the ids, instead of the first source's.
     strict: no row may be dropped. min_overlap: share of every source's ids that all must have.
     """
 
