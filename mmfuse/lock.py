@@ -8,7 +8,6 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 from typing import Any, Self
 
 import numpy as np
@@ -43,6 +42,8 @@ class RowsDigest:
         the order alone has changed.
         """
         text = ids.as_text()
+        from hashlib import sha256  # which is slow to import
+
         found = sha256(len(text).to_bytes(8, "little"))
         for part in parts(len(text)):
             found.update(np.diff(text.offsets[part.start : part.stop + 1]).astype("<i8").data)

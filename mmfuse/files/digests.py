@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from threading import Event, Thread
 from typing import Self
 
@@ -59,6 +58,8 @@ class Digests:
             self._error = error
 
     def _digest(self, path: str) -> FileDigest:
+        from hashlib import sha256  # which is slow to import
+
         digest, size = sha256(), 0
         with open(path, "rb", buffering=0) as file:
             while not self._stop.is_set() and (piece := file.read(_PIECE_BYTES)):
