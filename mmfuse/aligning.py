@@ -42,6 +42,8 @@ def align(
     input_format: Option = None,
     sidecar: bool = True,
     id_transform: Option = None,
+    pool: Option = None,
+    pool_mask_zeros: bool = False,
     by: By = "auto",
     join: Join = "inner",
     duplicates: Duplicates = "error",
@@ -75,7 +77,11 @@ def align(
     settings = Settings(joining, missing, threads=threads, memory=memory)
     check(settings)
     wanted = OutputOptions(format, layout, compression, clobber)
-    how = SourceOptions(ids, id_column, column, input_format, sidecar, id_transform)
+    how = SourceOptions(
+        *(ids, id_column, column, input_format, sidecar, id_transform),
+        pool=pool,
+        mask_zeros=pool_mask_zeros,
+    )
     said = PerModality.of("--from", input_format, [item.name for item in inputs])
     with ExitStack() as resources:
         folder = resources.enter_context(OutputFolder(os.fspath(output), dry_run=dry_run))

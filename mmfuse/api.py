@@ -240,16 +240,21 @@ def inspect(
     column: Option = None,
     format: Option = None,
     sidecar: bool = True,
+    pool: Option = None,
+    pool_mask_zeros: bool = False,
 ) -> list[InputProfile]:
     """Look at files: shape, ids, lengths of rows, odd values, and the record mmfuse left.
 
-    files: as `modalities` of `fuse`; the options as `SourceOptions`.
+    files: as `modalities` of `fuse`; the options as there and in `SourceOptions`.
     Raises UsageError, InputError or AlignmentError.
     """
     from mmfuse.profile import profile
 
     inputs = inputs_of(files)
-    opened = open_sources(inputs, SourceOptions(ids, id_column, column, format, sidecar))
+    how = SourceOptions(
+        ids, id_column, column, format, sidecar, pool=pool, mask_zeros=pool_mask_zeros
+    )
+    opened = open_sources(inputs, how)
     return [profile(source, item) for source, item in zip(opened.sources, inputs, strict=True)]
 
 
@@ -262,6 +267,8 @@ def check(
     format: Option = None,
     sidecar: bool = True,
     id_transform: Option = None,
+    pool: Option = None,
+    pool_mask_zeros: bool = False,
     features: bool = True,
     seed: int = 0,
 ) -> Check:
@@ -276,5 +283,9 @@ def check(
     inputs = inputs_of(files)
     if len(inputs) < 2:
         raise UsageError("check compares files: give two or more")
-    options = SourceOptions(ids, id_column, column, format, sidecar, id_transform)
+    options = SourceOptions(
+        *(ids, id_column, column, format, sidecar, id_transform),
+        pool=pool,
+        mask_zeros=pool_mask_zeros,
+    )
     return examine(open_sources(inputs, options).sources, features=features, seed=seed)

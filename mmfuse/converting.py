@@ -33,6 +33,8 @@ def convert(
     input_format: Option = None,
     sidecar: bool = True,
     id_transform: Option = None,
+    pool: Option = None,
+    pool_mask_zeros: bool = False,
     format: str | None = None,
     layout: Layout | None = None,
     compression: str | None = None,
@@ -59,7 +61,11 @@ def convert(
     check(settings)
     place = os.fspath(output)
     with ExitStack() as resources:
-        how = SourceOptions(ids, id_column, column, input_format, sidecar, id_transform)
+        how = SourceOptions(
+            *(ids, id_column, column, input_format, sidecar, id_transform),
+            pool=pool,
+            mask_zeros=pool_mask_zeros,
+        )
         wanted = OutputOptions(format, layout, compression, clobber)
         form = by_name(format or "csv") if place == STDOUT else known_format(place, format, "-f")
         opened = open_sources(inputs, how)

@@ -12,6 +12,7 @@ from mmfuse.core.source import Source
 from mmfuse.core.statistics import Moments
 from mmfuse.files.formats import by_suffix
 from mmfuse.files.inputs import open_input, reading
+from mmfuse.files.sample_folder import SampleFolder
 from mmfuse.files.sharded import ShardedSource
 from mmfuse.request import Input
 
@@ -92,6 +93,8 @@ def _record(source: Source, item: Input) -> dict[str, Any] | None:
     text = None
     if isinstance(source, ShardedSource):
         text = source.shards[0].format.metadata(source.shards[0].file)
+    elif isinstance(source, SampleFolder):
+        return None
     elif isinstance(item.value, str) and (module := by_suffix(item.path)) is not None:
         text = module.metadata(open_input(item.path, item.label))
     try:

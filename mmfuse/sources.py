@@ -15,6 +15,7 @@ from mmfuse.errors import AlignmentError, UsageError
 from mmfuse.files.formats import Format, Reading, by_name, by_suffix, known_format
 from mmfuse.files.ids import read_ids, sidecar, split_column
 from mmfuse.files.inputs import InputFile, open_input, reading
+from mmfuse.files.sample_folder import sample_source, samples
 from mmfuse.files.sharded import sharded_source
 from mmfuse.files.shards import Shards, shards
 from mmfuse.request import ALL, Input, PerModality
@@ -88,14 +89,10 @@ def open_sources(inputs: Sequence[Input], options: SourceOptions) -> Opened:
             mask_zeros=options.mask_zeros,
         )
         with reading(item.label):
-            given, beside = ids.get(item.name, None), options.sidecar
-            place = item.path if isinstance(item.value, str) else item.value
-            if (found := shards(place, _format_of(item, format))) is not None:
-                source = _open_shards(item, found, how, format, beside, opened)
-                beside = False  # that of a file, not of them all
-            else:
-                source = _open(item, how, said_format(item, format), opened)
-            _attach_ids(source, item, given, beside, opened)
+            several = _open_several(item, how, format, options.sidecar, opened)
+            source = several or _open(item, how, said_format(item, format), opened)
+            beside = options.sidecar and several is None  # that of a file, not of them all
+            _attach_ids(source, item, ids.get(item.name, None), beside, opened)
             if (path := times.attach(source)) is not None:
                 opened.paths.append(path)
             if item.name in steps and source.ids is not None:
@@ -153,6 +150,20 @@ def _opened(item: Input, format: str | None, opened: Opened) -> tuple[InputFile,
     return file, module
 
 
+def _open_several(
+    item: Input, how: Reading, format: PerModality[str], beside: bool, opened: Opened
+) -> Source | None:
+    """The source of several files: samples, a row each, or shards; None: it is one file."""
+    place = item.path if isinstance(item.value, str) else item.value
+    told = _format_of(item, format)
+    if (each_a_row := samples(place, told)) is not None:
+        opened.paths.extend(each_a_row.files.paths)
+        return sample_source(item.name, _label(item, each_a_row.files.paths), each_a_row, how)
+    if (found := shards(place, told)) is not None:
+        return _open_shards(item, found, how, format, beside, opened)
+    return None
+
+
 def _open_shards(
     item: Input,
     found: Shards,
@@ -172,12 +183,14 @@ def _open_shards(
                 _attach_ids(source, shard, None, beside and not how.outside_ids, opened)
             yield file, module, how, source
 
-    told = item.value.rstrip(os.sep) if isinstance(item.value, str) else _told(found.paths)
-    return sharded_source(item.name, f"{item.name}={told}", each(), found.notes)
+    return sharded_source(item.name, _label(item, found.paths), each(), found.notes)
 
 
-def _told(paths: Sequence[str]) -> str:
-    return paths[0] + (f" and {len(paths) - 1:,} more" if len(paths) > 1 else "")
+def _label(item: Input, paths: Sequence[str]) -> str:
+    """How messages name an input of several files."""
+    more = f" and {len(paths) - 1:,} more" if len(paths) > 1 else ""
+    told = item.value.rstrip(os.sep) if isinstance(item.value, str) else paths[0] + more
+    return f"{item.name}={told}"
 
 
 def _attach_ids(source: Source, item: Input, given: Any, beside: bool, opened: Opened) -> None:

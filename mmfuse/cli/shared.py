@@ -24,7 +24,7 @@ FilesOrList = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[NAME=]FILE...",
-        help="A modality each: a file, a folder or glob of shards, or - for stdin.",
+        help="A modality each: a file, a folder or glob of shards or samples, or - for stdin.",
         show_default=False,
     ),
 ]

@@ -51,7 +51,7 @@ class DeflatedSource(Source):
             while data := stream.read(1 << 20):
                 plain.write(data)
             plain.flush()
-            shape = (len(self.columns), self.rows)
-            columns = np.memmap(plain, self.dtype, "r", shape=shape)
+            columns = np.memmap(plain, self.dtype, "r", shape=self.member.header.shape, order="F")
             for start in range(0, self.rows, self._step):
-                yield np.array(columns[:, start : start + self._step]).T
+                part = columns[start : start + self._step]
+                yield np.array(part).reshape(len(part), -1)

@@ -69,10 +69,15 @@ class InputFile:
         """Bytes in the file."""
         return self._state[2]
 
+    @property
+    def state(self) -> tuple[int, ...]:
+        """What changes when the file does; see `state_of`."""
+        return self._state
+
     def verify(self) -> None:
         """Raise InputError if the file is not what it was when it was opened."""
         try:
-            same = _state(os.stat(self.path)) == self._state
+            same = state_of(self.path) == self._state
         except OSError:
             same = False
         if not same:
@@ -116,6 +121,11 @@ def spooled(stream: IO[bytes], name: str, label: str) -> InputFile:
     held.flush()
     held.seek(0)
     return _looked_at(held, name, f"/proc/self/fd/{held.fileno()}", label, held)
+
+
+def state_of(path: str) -> tuple[int, ...]:
+    """What changes when the file at a path does."""
+    return _state(os.stat(path))
 
 
 def _state(status: os.stat_result) -> tuple[int, ...]:

@@ -50,6 +50,27 @@ def matches(pattern: str) -> list[str]:
     return glob.glob(pattern.replace("[", "[[]"))
 
 
+def fixed_folder(pattern: str) -> str:
+    """The folder that is named before the first wildcard; empty: the one we are in."""
+    return os.path.dirname(_WILDCARD.split(pattern)[0])
+
+
+def files_below(folder: str, above: frozenset[tuple[int, int] | None] = frozenset()) -> list[str]:
+    """The files of a folder and of those in it, in no order; hidden folders are left aside.
+
+    Links are followed, but not back into a folder `above`. Raises OSError.
+    """
+    if (own := identity(folder)) in above:
+        return []
+    with os.scandir(folder) as listing:
+        entries = list(listing)
+    found = [entry.path for entry in entries if not entry.is_dir()]
+    for entry in entries:
+        if entry.is_dir() and not entry.name.startswith("."):
+            found += files_below(entry.path, above | {own})
+    return found
+
+
 def stem(path: str) -> str:
     """The file's name without its suffixes of format and compression."""
     name = Path(path)

@@ -11,7 +11,7 @@ from mmfuse.errors import InputError, UsageError
 from mmfuse.files.formats import Format
 from mmfuse.files.ids import sidecars
 from mmfuse.files.inputs import reading
-from mmfuse.files.paths import is_glob, matches
+from mmfuse.files.paths import is_glob, matches, suffix
 
 _TOLD = 3
 
@@ -69,7 +69,10 @@ def named_files(value: object) -> list[str]:
         return [path for each in value for path in named_files(each)]
     path = str(value)
     if os.path.isdir(path):
-        return [os.path.join(path, name) for name in os.listdir(path)]
+        beside = [os.path.join(path, name) for name in os.listdir(path)]
+        below = (os.path.join(place, name) for place, _, names in os.walk(path) for name in names)
+        # of the folders in it only samples are read
+        return [*beside, *(name for name in below if suffix(name) == ".npy")]
     return matches(path) if is_glob(path) else [path]
 
 
@@ -82,10 +85,10 @@ def _found(path: str, format_of: FormatOf) -> Shards | None:
             raise InputError("no file matches this pattern")
     else:
         return None
-    candidates = sorted(filter(_may_hold_features, named), key=natural)
+    candidates = sorted(filter(may_hold_features, named), key=natural)
     beside = {sidecar for name in candidates for sidecar in sidecars(name)}
     data = tuple(name for name in candidates if name not in beside)
-    _refuse_mixed(path, data, format_of)
+    refuse_mixed(path, data, format_of)
     skipped = tuple(
         os.path.basename(name) for name in sorted(set(named).difference(data, beside), key=natural)
     )
@@ -99,13 +102,14 @@ def _found(path: str, format_of: FormatOf) -> Shards | None:
     return Shards(data, skipped, "natural order")
 
 
-def _may_hold_features(path: str) -> bool:
+def may_hold_features(path: str) -> bool:
+    """Whether a path is a file, and not of a kind that lies beside data."""
     name = os.path.basename(path)
     idle = name.startswith((".", "_SUCCESS", "README")) or name.endswith(".json")
     return not idle and not os.path.isdir(path)
 
 
-def _refuse_mixed(path: str, data: Sequence[str], format_of: FormatOf) -> None:
+def refuse_mixed(path: str, data: Sequence[str], format_of: FormatOf) -> None:
     """Raise InputError unless all files are of one format that is known."""
     formats = list(map(format_of, data))
     if len(set(formats)) <= 1 and None not in formats:

@@ -19,6 +19,7 @@ from mmfuse.files.formats import Layout, Reading, Table
 from mmfuse.files.ids import ids_of_array
 from mmfuse.files.inputs import InputFile, as_bytes
 from mmfuse.files.npy_header import header_bytes
+from mmfuse.files.sequences import sequence_source
 from mmfuse.files.zip_members import Member, members
 from mmfuse.files.zip_writer import ZipWriter
 from mmfuse.formats.npy import NpySource
@@ -46,23 +47,30 @@ def open(file: InputFile, name: str, how: Reading) -> Source:
         raise
     matrix = _readable(found[choice.features])
     header = matrix.header
-    check_features(header.dtype, header.shape)
+    check_features(header.dtype, header.shape, pool=how.pool is not None)
+    if how.time_column is not None:
+        raise InputError(
+            "an npz file has no named columns", hint="--times NAME=FILE names its times"
+        )
     ids = None
     if choice.ids is not None and not how.outside_ids:
         ids = ids_of_array(_readable(found[choice.ids]).whole())
     shared: dict[str, Any] = {
         "name": name,
         "label": file.label,
-        "columns": tuple(map(str, range(header.shape[1] if len(header.shape) == 2 else 1))),
+        "columns": tuple(map(str, range(math.prod(header.shape[1:])))),
         "rows": header.shape[0],
         "dtype": header.dtype,
         "ids": ids,
         "id_source": f"array {choice.ids}" if ids is not None else "",
         "notes": choice.notes,
     }
-    if (plain := matrix.plain) is not None:
-        return NpySource(**shared, file=file, header=plain)
-    return DeflatedSource(**shared, member=matrix)
+    source: Source = (
+        DeflatedSource(**shared, member=matrix)
+        if (plain := matrix.plain) is None
+        else NpySource(**shared, file=file, header=plain)
+    )
+    return sequence_source(source, header.shape, how) if len(header.shape) == 3 else source
 
 
 def read_ids(file: InputFile, column: str | None) -> Ids:

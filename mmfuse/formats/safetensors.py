@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mmfuse.core.ids import Ids, IntegerIds
-from mmfuse.core.source import Matrix
+from mmfuse.core.source import Matrix, Source
 from mmfuse.errors import InputError, OutputError
 from mmfuse.files.arrays import Form, choose_arrays, id_array
 from mmfuse.files.checks import check_features
@@ -20,6 +21,7 @@ from mmfuse.files.inputs import InputFile, as_bytes
 from mmfuse.files.npy_header import NpyHeader, whole_array
 from mmfuse.files.output import write_all
 from mmfuse.files.safetensors_header import HEADER_BYTES, Tensors, read_tensors, tensors_head
+from mmfuse.files.sequences import sequence_source
 from mmfuse.formats.npy import NpySource
 
 suffixes: Sequence[str] = (".safetensors",)
@@ -32,7 +34,7 @@ _RECORD, _TEXT_IDS = "mmfuse", "ids"
 _UNREADABLE = Form((0,), np.dtype(object))
 
 
-def open(file: InputFile, name: str, how: Reading) -> NpySource:
+def open(file: InputFile, name: str, how: Reading) -> Source:
     """One modality in a safetensors file; see `formats.Format`."""
     found = read_tensors(file)
     try:
@@ -42,12 +44,16 @@ def open(file: InputFile, name: str, how: Reading) -> NpySource:
             _readable(header)  # why a tensor is none of numbers
         raise
     header = _readable(found.headers[choice.features])
-    check_features(header.dtype, header.shape)
+    check_features(header.dtype, header.shape, pool=how.pool is not None)
+    if how.time_column is not None:
+        raise InputError(
+            "a safetensors file has no named columns", hint="--times NAME=FILE names its times"
+        )
     ids, id_source = (None, "") if how.outside_ids else _ids(file, found, choice.ids)
-    return NpySource(
+    source = NpySource(
         name=name,
         label=file.label,
-        columns=tuple(map(str, range(header.shape[1] if len(header.shape) == 2 else 1))),
+        columns=tuple(map(str, range(math.prod(header.shape[1:])))),
         rows=header.shape[0],
         dtype=header.dtype,
         ids=ids,
@@ -56,6 +62,7 @@ def open(file: InputFile, name: str, how: Reading) -> NpySource:
         file=file,
         header=header,
     )
+    return sequence_source(source, header.shape, how) if len(header.shape) == 3 else source
 
 
 def read_ids(file: InputFile, column: str | None) -> Ids:

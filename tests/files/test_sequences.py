@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -129,3 +130,71 @@ def test_values_that_are_not_finite_are_refused(here: Path) -> None:
     np.save("s.npy", broken)
     with pytest.raises(InputError, match="1 value is NaN or infinite; the first ids: '7'"):
         mmfuse.fuse("concat", ["s.npy"], pool="mean")
+
+
+def save_sequences(kind: str, order: Any) -> str:
+    """The sequences and their ids in one file of several arrays."""
+    arrays: Any = {"ids": IDS, "features": np.asarray(STORED, order=order)}
+    if kind == "safetensors":
+        pytest.importorskip("safetensors.numpy").save_file(arrays, "a.safetensors")
+        return "a.safetensors"
+    (np.savez if kind == "npz" else np.savez_compressed)("a.npz", **arrays)
+    return "a.npz"
+
+
+@pytest.mark.parametrize("pool", STEP_POOLS)
+@pytest.mark.parametrize(
+    ("kind", "order"),
+    [("npz", "C"), ("npz", "F"), ("deflated", "C"), ("deflated", "F"), ("safetensors", "C")],
+)
+@pytest.mark.parametrize("masked", [False, True])
+def test_arrays_in_files_of_several(
+    here: Path, machine: str, pool: str, kind: str, order: Any, masked: bool
+) -> None:
+    if masked and pool == "flatten":
+        return
+    path = save_sequences(kind, order)
+    y = (np.arange(ROWS)[:, None], np.arange(ROWS))
+    found = mmfuse.fuse(
+        "concat", {"y": y, "x": path}, pool={"x": pool}, pool_mask_zeros=masked, dtype="float64"
+    )
+    assert found.ids.tolist() == list(range(ROWS))
+    assert found.matrix is not None
+    expected = by_hand(pool, masked)[np.argsort(IDS)]
+    np.testing.assert_allclose(found.matrix[:, 1:], expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["npz", "safetensors"])
+def test_files_of_several_arrays_refuse_what_npy_does(here: Path, kind: str) -> None:
+    path = save_sequences(kind, "C")
+    with pytest.raises(InputError, match=r"\(300, 7, 5\)") as caught:
+        mmfuse.fuse("concat", {"x": path})
+    assert "--pool" in str(caught.value.hint)
+    with pytest.raises(UsageError, match="--pool is 'sum'"):
+        mmfuse.fuse("concat", {"x": path}, pool="sum")
+    time = mmfuse.TimeOptions(column="t", window="1s")
+    with pytest.raises(InputError, match="no named columns") as caught:
+        mmfuse.fuse("concat", {"x": path, "y": path}, time=time, pool="mean")
+    assert "--times" in str(caught.value.hint)
+
+
+def test_every_command_that_reads_pools(here: Path, call: Any) -> None:
+    np.save("a.npy", STORED)
+    np.save("b.npy", by_hand("mean", True))
+    pool = ["--pool", "a=mean", "--pool-mask-zeros"]
+    told = call("inspect", "a.npy", "--json", "--pool", "max")
+    expected = np.linalg.norm(by_hand("max", False), axis=1).max()
+    (profile,) = json.loads(told.out)["files"]
+    assert (profile["rows"], profile["columns"]) == (ROWS, DIM)
+    np.testing.assert_allclose(profile["norms"][4], expected, rtol=1e-5)
+    told = call("check", "a.npy", "b.npy", "--json", *pool)
+    assert told.code == 0
+    assert [each["columns"] for each in json.loads(told.out)["modalities"]] == [DIM, DIM]
+    assert call("align", "a.npy", "b.npy", "-o", "out", *pool).code == 0
+    assert call("convert", "a.npy", "-o", "c.npy", *pool).code == 0
+    for file in ("out/a.npy", "c.npy"):
+        np.testing.assert_allclose(np.load(file), by_hand("mean", True), rtol=1e-5, atol=1e-6)
+    for command in (["inspect", "a.npy"], ["check", "a.npy", "b.npy"]):
+        refused = call(*command)
+        assert refused.code == 3
+        assert "--pool" in refused.err

@@ -27,6 +27,8 @@ def check(
     column: shared.Column = None,
     sidecar: shared.Sidecar = True,
     input_format: shared.InputFormat = None,
+    pool: shared.Pool = None,
+    pool_mask_zeros: shared.PoolMaskZeros = False,
     id_transform: shared.IdTransform = None,
     ids_only: IdsOnly = False,
     verbose: Verbose = False,
@@ -46,6 +48,8 @@ def check(
         column=per_modality_list(column or ()),
         format=per_modality(input_format or (), str, "--from"),
         sidecar=sidecar,
+        pool=per_modality(pool or (), str, "--pool"),
+        pool_mask_zeros=pool_mask_zeros,
         id_transform=per_modality_chain(id_transform or ()),
         features=not ids_only,
     )

@@ -22,6 +22,8 @@ def inspect(
     column: shared.Column = None,
     sidecar: shared.Sidecar = True,
     input_format: shared.InputFormat = None,
+    pool: shared.Pool = None,
+    pool_mask_zeros: shared.PoolMaskZeros = False,
     as_json: shared.AsJson = False,
 ) -> None:
     """Look at files: rows, width, dtype, where ids were found, lengths of rows, odd values.
@@ -37,6 +39,8 @@ def inspect(
         column=per_modality_list(column or ()),
         format=per_modality(input_format or (), str, "--from"),
         sidecar=sidecar,
+        pool=per_modality(pool or (), str, "--pool"),
+        pool_mask_zeros=pool_mask_zeros,
     )
     described = [profile.as_dict() for profile in profiles]
     if as_json:
