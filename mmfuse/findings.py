@@ -51,5 +51,6 @@ def notes(tally: Tally, sources: Sequence[Source], fusion: Fusion, nan: NanPolic
             if tally.degenerate[m] and (rows := tally.degenerate[m][k]):
                 told.append(f"{source.name}: {rows:,} zero rows stay zero under {stage.name}")
             if columns := stage.degenerate_columns:
-                told.append(f"{source.name}: {columns:,} constant columns are 0 under {stage.name}")
+                kind = "all-NaN" if stage.name == "nan-mean" else "constant"
+                told.append(f"{source.name}: {columns:,} {kind} columns are 0 under {stage.name}")
     return told

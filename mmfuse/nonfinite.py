@@ -34,6 +34,9 @@ class _ToMean(Normalization):
         rows, columns = np.nonzero(~np.isfinite(x))
         x[rows, columns] = learned["mean"][columns]
 
+    def degenerate_columns(self, moments: Moments) -> int:
+        return int(np.count_nonzero(moments.count == 0))
+
 
 def filling(policy: NanPolicy) -> tuple[Stage, ...]:
     """The stages that a policy puts before a modality's normalisations."""

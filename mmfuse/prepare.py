@@ -106,6 +106,8 @@ def check(settings: Settings) -> None:
         if value not in known:
             told = ", ".join(name for name in known if name)
             raise UsageError(f"{option} is {value!r}; it must be one of {told}")
+    if joining.by == "position" and joining.duplicates != "error":
+        raise UsageError("--duplicates is for joins by id, and --by-position takes every row")
     if not 0 <= joining.min_overlap <= 1:
         raise UsageError(f"--min-overlap is {joining.min_overlap}; it is a share from 0 to 1")
     if settings.threads is not None and settings.threads < 1:

@@ -90,3 +90,9 @@ def test_an_output_out_of_range_is_an_error() -> None:
 def test_an_unknown_policy_is_refused() -> None:
     with pytest.raises(UsageError, match="--nan"):
         fused("interpolate")
+
+
+def test_a_column_without_a_finite_value_has_no_mean_and_is_told() -> None:
+    found = mmfuse.fuse("concat", {"a": np.array([[np.nan, 1.0], [np.nan, 2.0]])}, nan="mean")
+    assert np.array_equal(found.matrix, [[0, 1], [0, 2]])
+    assert "a: 1 all-NaN columns are 0 under nan-mean" in found.summary.notes

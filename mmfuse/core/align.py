@@ -78,7 +78,8 @@ def align(sources: Sequence[Identified], joining: Joining = Joining()) -> Alignm
     by = joining.by
     without = [source for source in sources if source.ids is None]
     if by == "position" or (by == "auto" and len(without) == len(sources)):
-        return _by_position(sources)
+        found = _by_position(sources)
+        return found.take(natural_order(found.ids)) if joining.sort else found
     columns = comparable(sources, insisted=by == "id")
     if joining.how == "inner" and joining.duplicates == "error":
         found = _inner(sources, columns)
@@ -182,8 +183,15 @@ def _refuse_little(sources: Sequence[Identified], found: Alignment, joining: Joi
                 f"{dropped:,} of {source.rows:,} rows would be dropped, and --strict forbids it; "
                 f"the first {_told_ids(source, found.unused(m)[:3])}",
                 where=source.label,
-                hint=hint or "--join outer keeps the rows that others lack",
+                hint=hint or _keeping(joining),
             )
+
+
+def _keeping(joining: Joining) -> str:
+    """What would keep more rows."""
+    if joining.how != "outer":
+        return "--join outer keeps the rows that others lack"
+    return "--duplicates mean, max or explode takes all rows of an id"
 
 
 def _told_ids(source: Identified, rows: Rows) -> str:

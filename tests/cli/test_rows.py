@@ -137,3 +137,31 @@ def test_help_says_what_a_strategy_declares(mmfuse) -> None:
     assert "by default zero." in " ".join(mmfuse("concat", "--help").out.split())
     told = " ".join(mmfuse("mean", "--help").out.split())
     assert "by default the row is fused from those it has." in told
+
+
+def test_rows_joined_by_position_are_sorted_too(mmfuse) -> None:
+    write("sound.csv", ["x", "x", "y", "z"], 7)
+    done = mmfuse("concat", "image.csv", "sound.csv", "--by-position", "--sort-ids", "-o", "o.csv")
+    assert done.code == 0
+    found = pd.read_csv("o.csv")
+    assert list(found["id"]) == [f"img_{k}.jpg" for k in (1, 2, 9, 10)]
+    assert found["image_f"].tolist() == [3, 2, 1, 0]
+    assert found["sound_f"].tolist() == [10, 9, 8, 7]
+
+
+def test_duplicates_by_position_are_refused(mmfuse) -> None:
+    done = mmfuse("concat", "image.csv", "--by-position", "--duplicates", "mean", "-o", "o.csv")
+    assert done.code == 2
+    assert "--duplicates is for joins by id" in done.err
+    assert not Path("o.csv").exists()
+
+
+def test_the_cure_for_rows_that_strict_refuses_in_an_outer_join(mmfuse) -> None:
+    write("twice.csv", ["a", "a", "b"], 0)
+    how = ("concat", "twice.csv", "--join", "outer", "--strict", "-o", "o.csv", "--duplicates")
+    refused = mmfuse(*how, "first")
+    assert refused.code == 4
+    assert refused.err.splitlines()[-1] == (
+        "hint: --duplicates mean, max or explode takes all rows of an id"
+    )
+    assert mmfuse(*how, "mean").code == 0
