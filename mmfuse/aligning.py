@@ -154,7 +154,7 @@ class _Writer:
     ) -> _Writer:
         target = OutputTarget(place.path, place.options(source), dry_run=dry_run)
         resources.callback(target.close)
-        target.protect(opened.paths)
+        target.protect([*opened.paths, *opened.folders])
         return cls(copy_job("align", source, rows, settings, target), target)
 
     def write(self, progress: Progress) -> Summary:
@@ -205,8 +205,9 @@ def _write(
         lock.finish()
         return [placed(writer.target, writer.job.summary()) for writer in writers]
     files = [writer.write(progress) for writer in writers]
-    lock.finish()
-    commit_all([*lock.files, *(file for writer in writers for file in writer.target.files)])
+    written = [file for writer in writers for file in writer.target.files]
+    lock.finish(written)
+    commit_all([*lock.files, *written])
     return files
 
 

@@ -144,7 +144,7 @@ def fuse(
         weights = PerModality.of("--weight", weight, names)
         opened = open_sources(inputs, how)
         if target is not None:
-            target.protect(opened.paths)
+            target.protect([*opened.paths, *opened.folders])
         job = prepare(command, chosen, opened.sources, normalizations, weights, settings)
         places = [] if target is None else [target.path]
         locked = resources.enter_context(Lock(lock, opened, places, dry_run=dry_run))
@@ -177,7 +177,7 @@ def finished(
 
     summary = run(job, sink_of, scratch, progress)
     summary.reads = opened.files
-    lock.finish()
+    lock.finish(target.files)
     summary.bytes = target.commit(lock.files) or summary.bytes
     return _fused(job, placed(target, summary), None)
 

@@ -164,13 +164,18 @@ class Lock:
             if self._before is not None and self._before.moved(self._rows):
                 self.finish()
 
-    def finish(self) -> None:
+    def finish(self, written: Sequence[OutputFile] = ()) -> None:
         """Compare everything with the lock, or write it.
 
-        Raises AlignmentError where the rows are not as locked, else InputError for the inputs.
+        written: the files that are to appear, those beside the outputs among them.
+
+        Raises AlignmentError where the rows are not as locked, else InputError for the inputs;
+        UsageError if the lock is one of the files written.
         """
         if self._path is None:
             return
+        if os.path.realpath(self._path) in {os.path.realpath(file.path) for file in written}:
+            raise UsageError(f"--lock {self._path} is an input or an output")
         inputs = self._digests.found()
         if self._before is not None:
             rows = self._rows or self._before.rows

@@ -117,13 +117,17 @@ class OutputTarget:
         return file
 
     def protect(self, inputs: Sequence[str]) -> None:
-        """Never replace one of these files. Raises UsageError if the output would."""
+        """Never replace one of these files, nor add to a folder. Raises UsageError if OUT would."""
         self._inputs = set(map(identity, inputs)) - {None}
         self._refuse_input(self.path)
 
     def _refuse_input(self, path: str) -> None:
         if identity(path) in self._inputs:
             raise UsageError(f"{path} is one of the inputs", hint="name another file with -o")
+        if identity(os.path.dirname(os.path.realpath(path))) in self._inputs:
+            raise UsageError(
+                f"{path} would be in a folder that is an input", hint="write into another folder"
+            )
 
     def table(self, job: Job, summary: Summary) -> Table:
         """What is known of the output of a job before its rows."""

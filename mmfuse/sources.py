@@ -15,7 +15,11 @@ from mmfuse.errors import AlignmentError, UsageError
 from mmfuse.files.formats import Format, Reading, by_name, by_suffix, known_format
 from mmfuse.files.ids import read_ids, sidecar, split_column
 from mmfuse.files.inputs import InputFile, open_input, reading
+<<<<<<< HEAD
 from mmfuse.files.sample_folder import sample_source, samples
+=======
+from mmfuse.files.paths import file_name
+>>>>>>> h-testfiles
 from mmfuse.files.sharded import sharded_source
 from mmfuse.files.shards import Shards, shards
 from mmfuse.request import ALL, Input, PerModality
@@ -56,6 +60,8 @@ class Opened:
     paths: list[str] = field(default_factory=list)
     parts: dict[str, list[str]] = field(default_factory=dict)
     """The paths of every input: its own, and of its ids."""
+    folders: list[str] = field(default_factory=list)
+    """Inputs that are all files of a folder, so that a new one there would become a part."""
 
     @property
     def files(self) -> list[str]:
@@ -183,7 +189,14 @@ def _open_shards(
                 _attach_ids(source, shard, None, beside and not how.outside_ids, opened)
             yield file, module, how, source
 
+<<<<<<< HEAD
     return sharded_source(item.name, _label(item, found.paths), each(), found.notes)
+=======
+    if isinstance(item.value, str) and os.path.isdir(item.path):
+        opened.folders += {os.path.dirname(path) for path in found.paths}
+    told = item.value.rstrip(os.sep) if isinstance(item.value, str) else _told(found.paths)
+    return sharded_source(item.name, f"{item.name}={told}", each(), found.notes)
+>>>>>>> h-testfiles
 
 
 def _label(item: Input, paths: Sequence[str]) -> str:
@@ -221,4 +234,4 @@ def _read(source: Source, path: str, column: str | None, note: str, opened: Open
         file.verify()
         columns.append(ids)
     source.ids = concatenated(*columns)
-    source.id_source = os.path.basename(path.rstrip(os.sep)) + note
+    source.id_source = file_name(path.rstrip(os.sep)) + note

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from mmfuse.files.paths import file_name
 
 SUMMARY_VERSION = 1
 ALIGN_VERSION = 1
@@ -85,7 +86,7 @@ class Summary:
             "weight",
         )  # fmt: skip
         inputs = [
-            {**{key: getattr(i, key) for key in kept}, "file": _file_name(i.file)}
+            {**{key: getattr(i, key) for key in kept}, "file": file_name(i.file)}
             for i in self.inputs
         ]
         return {
@@ -143,8 +144,3 @@ class AlignSummary:
             for file in self.files
         ]
         return {"mmfuse_align": ALIGN_VERSION, **asdict(self), "files": files}
-
-
-def _file_name(path: str) -> str:
-    """The last part of a path as text; bytes that are no text are escaped."""
-    return os.fsencode(os.path.basename(path)).decode("utf-8", "backslashreplace")

@@ -15,6 +15,7 @@ from mmfuse.core.steps import STEP_POOLS
 from mmfuse.core.time_align import TimeJoining
 from mmfuse.core.time_options import TimeOptions
 from mmfuse.errors import AlignmentError, UsageError
+from mmfuse.files.paths import file_name
 from mmfuse.files.sequences import SequenceSource
 from mmfuse.files.times import read_times, times_of_array
 from mmfuse.request import ALL, PerModality
@@ -63,7 +64,7 @@ class Timing:
         if isinstance(given, str | os.PathLike):
             given = os.fspath(given)
             source.times, file = read_times(given, self.unit_of(source.name), source.label)
-            source.time_source, path = os.path.basename(given), file.path
+            source.time_source, path = file_name(given), file.path
             file.verify()
         else:
             source.times = times_of_array(np.asarray(given), self.unit_of(source.name), "the array")

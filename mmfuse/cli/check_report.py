@@ -73,9 +73,18 @@ def _lines(finding: Finding, width: int) -> Iterator[str]:
         told, width, subsequent_indent=_INDENT, break_long_words=False, break_on_hyphens=False
     )
     if finding.examples:
-        yield f"{_INDENT}such as {', '.join(show(repr(text)) for text in finding.examples)}"
+        yield from _examples([show(repr(text)) for text in finding.examples], width)
     if finding.command is not None:
         yield f"{_INDENT}mend: {show(finding.command)}"
+
+
+def _examples(texts: list[str], width: int) -> list[str]:
+    """Examples in a line, or where it would be too long, in one each: a break would change them."""
+    head = f"{_INDENT}such as "
+    line = head + ", ".join(texts)
+    return (
+        [line] if len(line) <= width else (head + f",\n{' ' * len(head)}".join(texts)).split("\n")
+    )
 
 
 def _draws_blocks() -> bool:

@@ -10,6 +10,7 @@ from typing import Self
 
 from mmfuse.errors import InputError, MmfuseError
 from mmfuse.files.inputs import reading
+from mmfuse.files.paths import file_name
 
 _PIECE_BYTES = 1 << 20
 _STREAMS = "/proc/self/fd/"
@@ -79,7 +80,7 @@ class Digests:
 def _name(path: str) -> str:
     if path.startswith(_STREAMS):
         return "-"
-    return os.fsencode(os.path.basename(path)).decode("utf-8", "backslashreplace")
+    return file_name(path)
 
 
 def _state(path: str) -> tuple[int, int, int]:

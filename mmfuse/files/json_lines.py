@@ -11,7 +11,7 @@ from mmfuse.errors import InputError
 from mmfuse.files.columns import Kind
 from mmfuse.files.inputs import InputFile, looks_like, open_arrow
 
-_LINE_BYTES = 256 << 20  # what a missing line break may take into memory before it is noticed
+_LINE_BYTES = 16 << 20  # what a missing line break may take into memory before it is noticed
 _BOM = b"\xef\xbb\xbf"
 _COMPRESSIONS = {b"\x1f\x8b": "gzip", b"\x28\xb5": "zstd"}
 _TEXT = ("plain text", "something else", "gzip data", "zstd data")

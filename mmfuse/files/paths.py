@@ -87,6 +87,11 @@ def suffix(path: str) -> str:
     return name.suffix.lower()
 
 
+def file_name(path: str) -> str:
+    """The last part of a path as text; bytes that are no text are escaped."""
+    return os.fsencode(os.path.basename(path)).decode("utf-8", "backslashreplace")
+
+
 def show(text: str) -> str:
     """Untrusted text for a terminal or a log: controls, bidi marks and surrogates escaped."""
     return "".join(

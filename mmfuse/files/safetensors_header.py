@@ -97,7 +97,8 @@ def _span(name: str, entry: Any) -> tuple[int, int]:
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         raise damaged
     code, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-    if not (_naturals(shape) and _naturals(offsets) and len(offsets) == 2):
+    naturals = _naturals(shape) and _naturals(offsets) and len(offsets) == 2
+    if not (isinstance(code, str) and naturals):
         raise damaged
     bits = 8 * np.dtype(_DTYPES[code]).itemsize if code in _DTYPES else _BITS.get(code)
     if bits is None:

@@ -244,7 +244,7 @@ def open_sheet(file: InputFile, delimiter: str) -> Sheet:
             lines = rows.line_num
             sample = list(itertools.islice((row for row in rows if row), _SAMPLE_ROWS))
         except csv.Error as error:
-            raise InputError(f"line {rows.line_num + 1:,}: {error}") from error
+            raise InputError(f"line {rows.line_num:,}: {error}") from error
     _check_header(names, delimiter)
     if not sample:
         raise InputError("the table has no rows")

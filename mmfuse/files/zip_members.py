@@ -91,9 +91,10 @@ def members(file: InputFile) -> dict[str, Member | InputError]:
                 raise InputError(f"two arrays are named {key!r}")
             try:
                 found[key] = _member(file, opened, info)
-            except (InputError, zipfile.BadZipFile) as error:
-                hint = error.hint if isinstance(error, InputError) else None
-                found[key] = InputError(f"array {key!r}: {error.args[0]}", hint=hint)
+            except InputError as error:
+                found[key] = InputError(f"array {key!r}: {error.message}", hint=error.hint)
+            except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+                found[key] = InputError(f"array {key!r}: the archive is damaged: {error}")
     if not found:
         raise InputError("the archive holds no arrays")
     return found

@@ -224,3 +224,16 @@ def test_json(here, mmfuse):
     for file in told["files"]:
         assert file["bytes"] == os.path.getsize(file["output"])
     assert [item["dropped"] for item in told["inputs"]] == [2, 1]
+
+
+@pytest.mark.parametrize("command", ["align", "convert", "concat"])
+def test_a_folder_of_shards_gets_no_further_file(command, here, call):
+    os.mkdir("shards")
+    for k in range(2):
+        np.save(f"shards/x_{k}.npy", np.full((2, 3), k, np.float32))
+    before = content("shards")
+    os.symlink("shards", "link")
+    out = "link" if command == "align" else "link/new.npy"
+    done = call(command, "shards/", "-o", out, "--no-sidecar")
+    assert (done.code, content("shards")) == (2, before)
+    assert "in a folder that is an input" in done.err

@@ -275,3 +275,14 @@ def test_one_file_is_an_error(write, call):
     done = call("check", "a.npy")
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith("error: check compares files")
+
+
+def test_long_ids_stay_within_the_terminal(write, call, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    ids = [f"photos/of 2024/{name}/a_long_name.jpg" for name in IDS]
+    write("a", PIXELS, ids)
+    write("b", karhunen()[50:], ids[50:])
+    lines = call("check", "a.npy", "b.npy").out.splitlines()
+    assert max(map(len, lines)) <= 80
+    first = lines.index(f"       such as {ids[0]!r},")
+    assert lines[first + 1] == f"               {ids[1]!r},"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import signal
@@ -389,6 +390,19 @@ def test_file_names_that_are_no_text(here, npy, mmfuse):
     done = mmfuse("concat", b"x=\xff.npy", "-o", b"\xfe.parquet")
     assert done.code == 0, done.err
     assert b"\xfe.parquet" in os.listdir(b".")
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "npy", "npz", "arrow", "safetensors", "jsonl"])
+def test_names_of_sidecars_that_are_no_text(suffix, here, npy, mmfuse):
+    npy("a.npy", np.ones((2, 2)))
+    os.rename("a.npy", b"\xff.npy")
+    Path(os.fsdecode(b"\xff.ids.txt")).write_text("r\ns\n")
+    done = mmfuse("convert", b"x=\xff.npy", "-o", f"out.{suffix}")
+    assert done.code == 0, done.err
+    told = json.loads(mmfuse("inspect", f"out.{suffix}", "--json").out)["files"][0]
+    assert told["id_examples"] == ["r", "s"]
+    if told["record"] is not None:
+        assert told["record"]["inputs"][0]["ids"] == "\\xff.ids.txt (sidecar)"
 
 
 def test_modality_names_that_are_no_text(here, npy, mmfuse):

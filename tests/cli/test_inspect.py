@@ -113,3 +113,22 @@ def test_errors(here, call):
     assert call("inspect").code == 2
     (here / "a.xyz").write_text("?")
     assert call("inspect", "a.xyz").err.startswith("error: cannot tell the format of 'a.xyz'")
+
+
+DAMAGED_RECORDS = {"not UTF-8": b'{"version": "\xff"}', "deep": b"[" * 100_000, "a list": b"[1]"}
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+@pytest.mark.parametrize("name", DAMAGED_RECORDS)
+def test_a_damaged_record_is_none(name, suffix, here, call):
+    table = pa.table({"id": ["a", "b"], "u": [1.0, 2.0]})
+    table = table.replace_schema_metadata({"mmfuse": DAMAGED_RECORDS[name]})
+    if suffix == "parquet":
+        pq.write_table(table, "x.parquet")
+    else:
+        with pa.ipc.new_file("x.arrow", table.schema) as writer:
+            writer.write_table(table)
+    done = call("inspect", f"x.{suffix}", "--json")
+    assert done.code == 0, done.err
+    (file,) = json.loads(done.out)["files"]
+    assert (file["rows"], file["record"]) == (2, None)

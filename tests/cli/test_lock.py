@@ -175,3 +175,20 @@ def test_a_place_that_cannot_be_written(here, call):
     write()
     done = call(*COMMAND[:3], "--lock", "no/rows.lock", "-o", "out.parquet")
     assert (done.code, os.path.exists("out.parquet")) == (5, False)
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_lock_where_the_ids_of_an_output_go(there, here, call):
+    write()
+    if there:
+        assert call("convert", "b.csv", "first.parquet", "--lock", "out.ids.txt").code == 0
+    before = sorted(os.listdir())
+    kept = {name: Path(name).read_bytes() for name in before}
+    for command in (
+        ("convert", "b.csv", "-o", "out.npy"),
+        ("align", "out=b.csv", "-f", "npy", "-o", "."),
+    ):
+        done = call(*command, "--lock", "out.ids.txt")
+        assert (done.code, sorted(os.listdir())) == (2, before)
+        assert "--lock out.ids.txt is an input or an output" in done.err
+    assert {name: Path(name).read_bytes() for name in before} == kept

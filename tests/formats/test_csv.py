@@ -465,3 +465,9 @@ def test_integers_that_became_floats_are_no_ids(here: Path) -> None:
         mmfuse.fuse("concat", ["f.csv"])
     (here / "v.csv").write_text("id,x\n1.0,1\n1.1,2\n")
     assert list(mmfuse.fuse("concat", ["v.csv"]).ids) == ["1.0", "1.1"]
+
+
+@pytest.mark.parametrize(("line", "start"), [(1, "id,"), (2, "id,x\na,")])
+def test_a_cell_without_end(line: int, start: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mmfuse.files.sheet._CELL_CHARACTERS", 1000)
+    assert refused(start + "1" * 2000 + "\n").message.startswith(f"line {line}: field larger than")

@@ -143,6 +143,13 @@ def archive(entries: dict[str, bytes], how: int = zipfile.ZIP_STORED) -> bytes:
     return buffer.getvalue()
 
 
+def _moved(data: bytes) -> bytes:
+    """An archive whose directory says that it begins later, so that its only entry lies before."""
+    end = data.rindex(b"PK\x05\x06")
+    (place,) = struct.unpack_from("<I", data, end + 16)
+    return data[: end + 16] + struct.pack("<I", place + 100) + data[end + 20 :]
+
+
 HUGE = npy(X).replace(b"(4, 3)", b"(4, 3" + b"0" * 12 + b")").replace(b" " * 12 + b"\n", b"\n")
 DEFLATED = archive({"x.npy": npy(np.arange(900.0).reshape(300, 3))}, zipfile.ZIP_DEFLATED)
 DAMAGED = {
@@ -154,6 +161,7 @@ DAMAGED = {
     "claims too much": (archive({"x.npy": HUGE}), "array 'x': the file is cut short"),
     "bzip2": (archive({"x.npy": npy(X)}, zipfile.ZIP_BZIP2), "compressed in a way that npz"),
     "longer": (archive({"x.npy": npy(X) + b"\0"}, zipfile.ZIP_DEFLATED), "longer than its header"),
+    "far away": (_moved(archive({"x.npy": npy(X)})), "array 'x': the archive is damaged"),
     "flipped": (DEFLATED[:400] + b"\xff\xff" + DEFLATED[402:], ""),
     "bomb": (
         (deflated := archive({"x.npy": npy(X)}, zipfile.ZIP_DEFLATED)).replace(

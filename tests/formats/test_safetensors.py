@@ -50,6 +50,7 @@ DAMAGED: dict[str, tuple[Any, str]] = {
     "beyond the file": ({"x": {**F32, "shape": [5, 3], "data_offsets": [0, 60]}}, "cut short"),
     "not all of the file": ({"x": {**F32, "shape": [3, 3], "data_offsets": [0, 36]}}, "damaged"),
     "unknown dtype": ({"x": {**F32, "dtype": "Q7"}}, "unknown dtype 'Q7'"),
+    "a list as dtype": ({"x": {**F32, "dtype": ["F32"]}}, "damaged: tensor 'x'"),
     "metadata": ({"__metadata__": {"a": 1}, "x": F32}, "texts only"),
 }
 
