@@ -90,16 +90,6 @@ def profile(source: Source, item: Input) -> InputProfile:
 
 def _record(source: Source, item: Input) -> dict[str, Any] | None:
     """The record that mmfuse wrote into a file, or the first of several, if there is one."""
-<<<<<<< HEAD
-    text = None
-    if isinstance(source, ShardedSource):
-        text = source.shards[0].format.metadata(source.shards[0].file)
-    elif isinstance(source, SampleFolder):
-        return None
-    elif isinstance(item.value, str) and (module := by_suffix(item.path)) is not None:
-        text = module.metadata(open_input(item.path, item.label))
-=======
->>>>>>> h-testfiles
     try:
         text = _record_text(source, item)
         record = json.loads(text) if text is not None else None
@@ -111,6 +101,8 @@ def _record(source: Source, item: Input) -> dict[str, Any] | None:
 def _record_text(source: Source, item: Input) -> str | None:
     if isinstance(source, ShardedSource):
         return source.shards[0].format.metadata(source.shards[0].file)
+    if isinstance(source, SampleFolder):
+        return None
     if isinstance(item.value, str) and (module := by_suffix(item.path)) is not None:
         return module.metadata(open_input(item.path, item.label))
     return None

@@ -15,11 +15,8 @@ from mmfuse.errors import AlignmentError, UsageError
 from mmfuse.files.formats import Format, Reading, by_name, by_suffix, known_format
 from mmfuse.files.ids import read_ids, sidecar, split_column
 from mmfuse.files.inputs import InputFile, open_input, reading
-<<<<<<< HEAD
-from mmfuse.files.sample_folder import sample_source, samples
-=======
 from mmfuse.files.paths import file_name
->>>>>>> h-testfiles
+from mmfuse.files.sample_folder import sample_source, samples
 from mmfuse.files.sharded import sharded_source
 from mmfuse.files.shards import Shards, shards
 from mmfuse.request import ALL, Input, PerModality
@@ -164,6 +161,8 @@ def _open_several(
     told = _format_of(item, format)
     if (each_a_row := samples(place, told)) is not None:
         opened.paths.extend(each_a_row.files.paths)
+        if os.path.isdir(place):
+            opened.folders.append(place)
         return sample_source(item.name, _label(item, each_a_row.files.paths), each_a_row, how)
     if (found := shards(place, told)) is not None:
         return _open_shards(item, found, how, format, beside, opened)
@@ -189,14 +188,9 @@ def _open_shards(
                 _attach_ids(source, shard, None, beside and not how.outside_ids, opened)
             yield file, module, how, source
 
-<<<<<<< HEAD
-    return sharded_source(item.name, _label(item, found.paths), each(), found.notes)
-=======
     if isinstance(item.value, str) and os.path.isdir(item.path):
         opened.folders += {os.path.dirname(path) for path in found.paths}
-    told = item.value.rstrip(os.sep) if isinstance(item.value, str) else _told(found.paths)
-    return sharded_source(item.name, f"{item.name}={told}", each(), found.notes)
->>>>>>> h-testfiles
+    return sharded_source(item.name, _label(item, found.paths), each(), found.notes)
 
 
 def _label(item: Input, paths: Sequence[str]) -> str:

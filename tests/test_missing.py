@@ -217,6 +217,20 @@ def test_flags_in_parquet(modalities: Any, tmp_path: Path, layout: Any, compress
     assert not [name for name in pd.read_parquet(out).columns if name.startswith("present")]
 
 
+@pytest.mark.parametrize(
+    "suffix", ["csv", "tsv", "parquet", "feather", "npz", "jsonl", "safetensors"]
+)
+def test_flags_are_no_features_when_read_back(modalities: Any, tmp_path: Path, suffix: str) -> None:
+    out = tmp_path / f"o.{suffix}"
+    mmfuse.fuse("concat", modalities, out, join="outer")
+    again = mmfuse.fuse("concat", {"x": out})
+    assert again.summary.columns == 3 * DIM
+    told = any("present_a" in note for note in again.summary.notes)
+    assert told == (
+        suffix in ("csv", "tsv", "jsonl")
+    )  # which have no record that says what they are
+
+
 def test_two_columns_of_one_name_are_refused() -> None:
     rows = pd.DataFrame({"id": [1, 2], "a": [1.0, 2.0]})
     with pytest.raises(UsageError, match="would be named 'present_a'"):

@@ -91,6 +91,7 @@ def arrow_source(
         wanted=how.columns,
         time=how.time_column,
         present=_presence_columns(schema),
+        flags=() if scan_text is None else _flags(schema),  # text has no room for a record
         index=_index_columns(schema),
     )
     ids, id_source = None, ""
@@ -138,6 +139,14 @@ def _presence_columns(schema: pa.Schema) -> list[str]:
     if b"mmfuse" not in (schema.metadata or {}):
         return []
     return [name for name in schema.names if name.startswith("present_") or name == "time_ns"]
+
+
+def _flags(schema: pa.Schema) -> list[str]:
+    """Columns that may well be such."""
+    import pyarrow as pa
+
+    truth = (field.name for field in schema if pa.types.is_boolean(field.type))
+    return [name for name in truth if name.startswith("present_")]
 
 
 def _index_columns(schema: pa.Schema) -> list[str]:

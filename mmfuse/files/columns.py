@@ -18,8 +18,8 @@ ID_NAMES = (
 )  # fmt: skip
 VECTOR_NAMES = ("embedding", "embeddings", "emb", "vector", "vectors", "features", "feature")
 NEVER_FEATURES = {
-    *ID_NAMES, "index", "label", "labels", "target", "y", "split", "fold", "unnamed: 0", "",
-    "time_ns",
+    *ID_NAMES, "index", "label", "labels", "target", "y", "split", "fold", "time_ns",
+    "unnamed: 0", "",
 }  # fmt: skip
 
 
@@ -44,13 +44,15 @@ def choose(
     wanted: Sequence[str],
     time: str | None = None,
     present: Sequence[str] = (),
+    flags: Sequence[str] = (),
     index: Sequence[str] = (),
 ) -> Choice:
     """Decide on the columns of a table.
 
     kinds: every column's kind. id_column: named by the user. wanted: the user's feature columns,
     names or globs. time: the column of times, named by the user. present: columns that say whether
-    a row had a modality, written by mmfuse. index: columns that were the index of a pandas
+    a row had a modality, written by mmfuse. flags: columns that may be such, left out with a note
+    unless they are wanted. index: columns that were the index of a pandas
     DataFrame.
 
     Raises InputError: a named column is not there or not numeric; no numeric column is left.
@@ -77,6 +79,7 @@ def choose(
         and name != ids
         and name.lower() not in NEVER_FEATURES
         and name not in present
+        and name not in flags
         and name not in index
     )
     if not features:
