@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfuse.core.align import By, Joining
+from mmfuse.core.align import By, Joining, refuse_pools
 from mmfuse.core.fusion import Missing
 from mmfuse.core.ids import Ids, IntegerIds
 from mmfuse.core.join import Duplicates, Join
@@ -255,6 +255,7 @@ def inspect(
         ids, id_column, column, format, sidecar, pool=pool, mask_zeros=pool_mask_zeros
     )
     opened = open_sources(inputs, how)
+    refuse_pools(opened.sources, "nothing is joined")
     return [profile(source, item) for source, item in zip(opened.sources, inputs, strict=True)]
 
 
@@ -288,4 +289,6 @@ def check(
         pool=pool,
         mask_zeros=pool_mask_zeros,
     )
-    return examine(open_sources(inputs, options).sources, features=features, seed=seed)
+    sources = open_sources(inputs, options).sources
+    refuse_pools(sources, "check takes rows as they stand")
+    return examine(sources, features=features, seed=seed)

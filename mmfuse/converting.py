@@ -10,6 +10,7 @@ import numpy as np
 
 from mmfuse.api import Fused, finished
 from mmfuse.copying import copy_job, kept_layout
+from mmfuse.core.align import refuse_pools
 from mmfuse.core.alignment import Alignment
 from mmfuse.core.ids import IntegerIds
 from mmfuse.core.source import Progress, Source, unseen
@@ -69,6 +70,7 @@ def convert(
         wanted = OutputOptions(format, layout, compression, clobber)
         form = by_name(format or "csv") if place == STDOUT else known_format(place, format, "-f")
         opened = open_sources(inputs, how)
+        refuse_pools(opened.sources, "nothing is joined")
         source = opened.sources[0]
         target = OutputTarget(place, kept_layout(source, form, wanted), dry_run=dry_run)
         resources.callback(target.close)

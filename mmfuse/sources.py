@@ -20,7 +20,7 @@ from mmfuse.files.sample_folder import sample_source, samples
 from mmfuse.files.sharded import sharded_source
 from mmfuse.files.shards import Shards, shards
 from mmfuse.request import ALL, Input, PerModality
-from mmfuse.timing import Timing, refuse_unpooled
+from mmfuse.timing import Timing, assign_pools
 
 Option = Mapping[str, Any] | Any | None
 
@@ -103,8 +103,7 @@ def open_sources(inputs: Sequence[Input], options: SourceOptions) -> Opened:
                 source.id_source += f", {transform.get(item.name, '')}"
         opened.sources.append(source)
         opened.parts[item.name] = opened.paths[before:]
-    windows = options.time is not None and options.time.window is not None
-    refuse_unpooled(opened.sources, pool, options.mask_zeros, windows)
+    assign_pools(opened.sources, pool, options.mask_zeros, options.time)
     return opened
 
 

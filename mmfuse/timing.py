@@ -87,12 +87,13 @@ def in_time(
     return options.joining(joining, [pools.get(name, "mean") for name in names])
 
 
-def refuse_unpooled(
-    sources: Sequence[Source], pool: PerModality[str | None], mask_zeros: bool, windows: bool
+def assign_pools(
+    sources: Sequence[Source], pool: PerModality[Any], mask_zeros: bool, time: TimeOptions | None
 ) -> None:
-    """Raise UsageError where an input is to be pooled that has nothing to pool.
+    """Say of every source whose ids may stand in several rows what these become.
 
-    pool: what is asked for. windows: whether the rows of a window are pooled.
+    pool: what is asked for. Sequences have been pooled, the rows of a window will be.
+    Raises UsageError where an input is to be pooled that has nothing to pool.
     """
     for given in pool.values.values():
         if given not in STEP_POOLS:
@@ -100,15 +101,22 @@ def refuse_unpooled(
     sequences = [source for source in sources if isinstance(source, SequenceSource)]
     if mask_zeros and (not sequences or all(source.pool == "flatten" for source in sequences)):
         raise UsageError("--pool-mask-zeros is for sequences (n, t, d) that --pool pools")
+    windows = time is not None and time.window is not None
     pools = [
         isinstance(source, SequenceSource)
         or (windows and m > 0 and pool.get(source.name, None) != "flatten")
         for m, source in enumerate(sources)
     ]
-    for source, own in zip(sources, pools, strict=True):
-        if not own and (source.name in pool.values or (ALL in pool.values and not any(pools))):
+    for source, pooled in zip(sources, pools, strict=True):
+        said = source.name in pool.values or (ALL in pool.values and not any(pools))
+        if pooled or not said:
+            continue
+        how = pool.get(source.name, None)
+        if how == "flatten" or time is not None or source.ids is None:
             raise UsageError(
-                f"--pool is for sequences (n, t, d) and for what --window takes, and "
-                f"{source.label} has {source.rows:,} rows of {len(source.columns):,}",
-                hint="several rows of one id become one with --duplicates mean or max",
+                f"--pool {how} has nothing to pool",
+                where=source.label,
+                hint="it is for sequences (n, t, d), the rows that --window takes, and, but for "
+                "flatten, several rows of one id",
             )
+        source.several = how

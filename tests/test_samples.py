@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from mmfuse import fuse, inspect
 from mmfuse.core.natural import natural
-from mmfuse.errors import AlignmentError, InputError, MmfuseError, UsageError
+from mmfuse.errors import AlignmentError, InputError, MmfuseError
 
 RNG = np.random.default_rng(5)
 
@@ -196,7 +196,7 @@ def test_a_file_that_is_no_such_sample_is_named(twelve, odd, told):
 def test_other_errors(twelve):
     refused(InputError, "no named columns", "s", column="a")
     refused(InputError, "no named columns", "s", id_column="a")
-    refused(UsageError, "--pool is for sequences", "s", pool="mean")
+    refused(AlignmentError, "--pool mean has nothing to pool", "s", pool="mean")
     Path("ids.txt").write_text("a\nb\n")
     refused(AlignmentError, "2 ids for 12 rows", "s", ids={"s": "ids.txt"})
     Path("s/sub").mkdir()

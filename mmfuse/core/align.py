@@ -5,27 +5,23 @@ Decided once, from ids alone, before a feature is read.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from string import ascii_letters
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 
 from mmfuse.core.alignment import Alignment
-from mmfuse.core.ids import Ids, IntegerIds, Rows, TextIds
-from mmfuse.core.join import Duplicates, Join, join, natural_order
+from mmfuse.core.comparable import Identified, comparable
+from mmfuse.core.ids import Ids, IntegerIds, Rows
+from mmfuse.core.join import Duplicates, Join, Several, join, natural_order
 from mmfuse.core.match import ABSENT, Index, in_order, index, joined, numbers
 from mmfuse.core.suggest import suggest
 from mmfuse.errors import AlignmentError
 
 By = Literal["auto", "id", "position"]
 
-# text that a person would take for the integer it is not: ` 7`, `007`, `+7`, `7.0`
-_LOOKS_INTEGER = re.compile(r"\s*[+-]?\d+(\.0*)?\s*")
 _LITTLE = 0.5  # of the ids of a source: less that meets is a reason to look for another spelling
-_PLAIN_INTEGER = re.compile(r"0|-?[1-9][0-9]*")
 
 
 @dataclass(frozen=True)
@@ -49,22 +45,6 @@ class Joining:
     min_overlap: float = 0.0
 
 
-class Identified(Protocol):
-    """What alignment needs to know of a source."""
-
-    @property
-    def label(self) -> str:
-        """How messages name it."""
-
-    @property
-    def rows(self) -> int:
-        """Rows in the source."""
-
-    @property
-    def ids(self) -> Ids | None:
-        """One id a row, or None where the source has none."""
-
-
 def align(sources: Sequence[Identified], joining: Joining = Joining()) -> Alignment:
     """Join the sources on their ids.
 
@@ -78,15 +58,17 @@ def align(sources: Sequence[Identified], joining: Joining = Joining()) -> Alignm
     by = joining.by
     without = [source for source in sources if source.ids is None]
     if by == "position" or (by == "auto" and len(without) == len(sources)):
+        refuse_pools(sources, "rows are joined by position")
         found = _by_position(sources)
         return found.take(natural_order(found.ids)) if joining.sort else found
     columns = comparable(sources, insisted=by == "id")
-    if joining.how == "inner" and joining.duplicates == "error":
+    duplicates = [source.several or joining.duplicates for source in sources]
+    if joining.how == "inner" and set(duplicates) == {"error"}:
         found = _inner(sources, columns)
         if joining.sort:
             found = found.take(natural_order(found.ids))
     else:
-        found = _joined(sources, columns, joining)
+        found = _joined(sources, columns, duplicates, joining)
     if min(found.overlap) < _LITTLE:
         found = replace(found, suggestion=suggest(columns))
     _refuse_little(sources, found, joining)
@@ -134,12 +116,20 @@ def _inner(sources: Sequence[Identified], columns: Sequence[Ids]) -> Alignment:
     )
 
 
-def _joined(sources: Sequence[Identified], columns: Sequence[Ids], joining: Joining) -> Alignment:
+def _joined(
+    sources: Sequence[Identified],
+    columns: Sequence[Ids],
+    duplicates: Sequence[Duplicates | Several],
+    joining: Joining,
+) -> Alignment:
     """Any other join."""
-    if joining.duplicates == "error":
-        for source, ids in zip(sources, columns, strict=True):
+    for source, ids, policy in zip(sources, columns, duplicates, strict=True):
+        if policy == "error":
             _refuse_duplicates(source, *index(ids).duplicates())
-    found = join(columns, joining.how, joining.duplicates, joining.sort)
+    found = join(columns, joining.how, duplicates, joining.sort)
+    pooled = [m for m, source in enumerate(sources) if source.several is not None]
+    if all(found.distinct[m] == len(columns[m]) for m in pooled):
+        refuse_pools(sources, "no id stands in several rows")
     if not found.complete:
         raise _nothing_common(sources, columns)
     return Alignment(
@@ -153,8 +143,17 @@ def _joined(sources: Sequence[Identified], columns: Sequence[Ids], joining: Join
         joining.how,
         found.ends,
         tuple(found.complete / distinct for distinct in found.distinct),
-        pools=("max" if joining.duplicates == "max" else "mean",) * len(sources),
+        pools=tuple(policy if policy in ("max", "std") else "mean" for policy in duplicates),
     )
+
+
+def refuse_pools(sources: Sequence[Identified], reason: str) -> None:
+    """Raise AlignmentError if a source's rows are to be pooled."""
+    for source in sources:
+        if source.several is not None:
+            raise AlignmentError(
+                f"--pool {source.several} has nothing to pool: {reason}", where=source.label
+            )
 
 
 def _nothing_common(sources: Sequence[Identified], columns: Sequence[Ids]) -> AlignmentError:
@@ -215,57 +214,6 @@ def _matches(source: Identified, ids: Ids, first: Index, rows: int) -> Rows:
     one, other = index(ids.take(alone)).duplicates()
     _refuse_duplicates(source, *joined([(own[again], last[again]), (alone[one], alone[other])]))
     return matches
-
-
-def comparable(sources: Sequence[Identified], *, insisted: bool = True) -> list[Ids]:
-    """The ids of all sources as one kind: integers where all are, else text.
-
-    insisted: whether it was said that rows join by id. Raises AlignmentError: a source without
-    ids, integers beside text that only looks like them.
-    """
-    columns = []
-    for source in sources:
-        if source.ids is None:
-            raise AlignmentError(
-                f"{source.label} has no row ids" + ("" if insisted else ", but other inputs have"),
-                where=source.label,
-                hint="name its ids with --ids NAME=FILE or --id-column NAME=COLUMN"
-                + ("" if insisted else ", or join row by row with --by-position"),
-            )
-        columns.append(source.ids)
-    if all(isinstance(ids, IntegerIds) for ids in columns):
-        return columns
-    if any(isinstance(ids, IntegerIds) for ids in columns):
-        for source in sources:
-            if isinstance(source.ids, TextIds):
-                _refuse_lookalikes(source, source.ids)
-    return [ids.as_text() for ids in columns]
-
-
-def _refuse_lookalikes(source: Identified, ids: TextIds) -> None:
-    lookalikes = [
-        text
-        for text in ids.take(_without_letters_around(ids))
-        if _LOOKS_INTEGER.fullmatch(text) and not _PLAIN_INTEGER.fullmatch(text)
-    ]
-    if lookalikes:
-        told = " and ".join(repr(text) for text in lookalikes[:2])
-        raise AlignmentError(
-            f"{len(lookalikes):,} text ids look like integers but are not written like them "
-            f"({told}), and another input has integer ids",
-            where=source.label,
-            hint="write the ids of all inputs the same way, or take these for integers with "
-            "--id-transform int",
-        )
-
-
-def _without_letters_around(ids: TextIds) -> Rows:
-    """The rows whose id neither begins nor ends with an ASCII letter, as most text does."""
-    letter = np.zeros(256, np.bool_)
-    letter[list(ascii_letters.encode())] = True
-    rows = np.flatnonzero(ids.lengths)
-    rows = rows[~letter[ids.data[ids.offsets[rows]]]]
-    return rows[~letter[ids.data[ids.offsets[rows + 1] - 1]]]
 
 
 def _refuse_duplicates(source: Identified, first: Rows, second: Rows) -> None:

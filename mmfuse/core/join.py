@@ -20,6 +20,9 @@ from mmfuse.errors import ResourceError
 
 Join = Literal["inner", "left", "outer"]
 Duplicates = Literal["error", "first", "mean", "max", "explode"]
+Several = Literal["mean", "max", "std", "last"]
+"""What several rows of one id become where that is said of one source alone."""
+
 JOINS: tuple[Join, ...] = get_args(Join)
 DUPLICATES: tuple[Duplicates, ...] = get_args(Duplicates)
 _MOST_ROWS = 1 << 40
@@ -42,20 +45,26 @@ class Joined:
     complete: int
 
 
-def join(columns: Sequence[Ids], how: Join, duplicates: Duplicates, sort: bool) -> Joined:
+def join(
+    columns: Sequence[Ids], how: Join, duplicates: Sequence[Duplicates | Several], sort: bool
+) -> Joined:
     """Join columns of ids of one kind.
 
     Output rows stand in the first source's order, those of an outer join that it lacks behind, as
-    they are met; or in the natural order of the ids. With `explode` an id gives a row for every
-    combination of its rows, the last source's changing first; with `first` its first row of every
-    source counts; else all its rows are given, to be pooled.
+    they are met; or in the natural order of the ids.
+
+    duplicates: for every source what several rows of one id become. With `explode` an id gives a
+    row for every combination of its rows, the last source's changing first; with `first` or `last`
+    one of its rows counts; else all its rows are given, to be pooled.
 
     Raises ResourceError where `explode` makes too many rows.
     """
     known, numbered, firsts = _numbered(columns, new=how == "outer")
-    if duplicates == "first":
-        for first, number in zip(firsts, numbered, strict=True):
-            number[first != numbers(len(first))] = ABSENT
+    for first, number, policy in zip(firsts, numbered, duplicates, strict=True):
+        if policy in ("first", "last"):
+            rows = numbers(len(first))
+            one = first if policy == "first" else _last_rows(first)
+            number[one != rows] = ABSENT
     groups = [_group(number, len(known)) for number in numbered]
     has = np.array([counts > 0 for _, counts in groups])
     complete = has.all(axis=0)
@@ -65,8 +74,9 @@ def join(columns: Sequence[Ids], how: Join, duplicates: Duplicates, sort: bool) 
         order = order[natural_order(known.take(order))]
     counts = [counts[order] for _, counts in groups]
     starts = [(np.cumsum(counts) - counts)[order] for _, counts in groups]
-    if duplicates == "explode":
-        order, starts, counts = _exploded(order, starts, counts)
+    if "explode" in duplicates:
+        each = [policy == "explode" for policy in duplicates]
+        order, starts, counts = _exploded(order, starts, counts, each)
     return Joined(
         known.take(order),
         tuple(
@@ -112,6 +122,13 @@ def first_rows(ids: Ids, found: Index) -> Rows:
     return first[some]
 
 
+def _last_rows(first: Rows) -> Rows:
+    """For every row the last row with its id, from the first ones."""
+    last = np.empty_like(first)
+    last[first] = numbers(len(first))  # the last one written stays
+    return last[first]
+
+
 def natural_order(ids: Ids) -> NDArray[np.intp]:
     """The rows in the natural order of their ids."""
     if isinstance(ids, IntegerIds):
@@ -129,12 +146,19 @@ def _group(number: Rows, total: int) -> tuple[Rows, NDArray[np.int64]]:
 
 
 def _exploded(
-    order: NDArray[np.intp], starts: list[NDArray[np.int64]], counts: list[NDArray[np.int64]]
+    order: NDArray[np.intp],
+    starts: Sequence[NDArray[np.int64]],
+    counts: Sequence[NDArray[np.int64]],
+    exploding: Sequence[bool],
 ) -> tuple[NDArray[np.intp], list[NDArray[np.int64]], list[NDArray[np.int64]]]:
-    """A row for every combination of an id's rows."""
+    """A row for every combination of an id's rows in the sources that are `exploding`."""
+    digits = [
+        np.maximum(count, 1) if explodes else np.ones_like(count)
+        for count, explodes in zip(counts, exploding, strict=True)
+    ]
     each = np.ones(len(order))
-    for count in counts:
-        each *= np.maximum(count, 1)
+    for digit in digits:
+        each *= digit
     if each.sum() > _MOST_ROWS:
         raise ResourceError(
             f"--duplicates explode would make {each.sum():.1e} rows",
@@ -143,10 +167,12 @@ def _exploded(
     total = each.astype(np.int64)
     source = np.repeat(np.arange(len(order)), total)
     place = np.arange(len(source)) - np.repeat(np.cumsum(total) - total, total)
-    exploded_starts, exploded_counts = [], []
-    for start, count in zip(reversed(starts), reversed(counts), strict=True):
-        own = np.maximum(count, 1)[source]
-        place, digit = np.divmod(place, own)
-        exploded_starts.append(start[source] + digit)
-        exploded_counts.append(np.minimum(count[source], 1))
-    return order[source], exploded_starts[::-1], exploded_counts[::-1]
+    exploded: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+    for start, count, digit, explodes in reversed(
+        list(zip(starts, counts, digits, exploding, strict=True))
+    ):
+        place, step = np.divmod(place, digit[source])
+        taken = np.minimum(count[source], 1) if explodes else count[source]
+        exploded.append((start[source] + step, taken))
+    found_starts, found_counts = zip(*reversed(exploded), strict=True)
+    return order[source], list(found_starts), list(found_counts)

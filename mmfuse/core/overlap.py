@@ -24,7 +24,7 @@ def overlap(columns: Sequence[Ids]) -> list[Combination]:
     Lex, Gehlenborg, Strobelt, Vuillemot & Pfister (2014), UpSet: visualization of intersecting
     sets.
     """
-    joined = join(columns, "outer", "first", sort=False)
+    joined = join(columns, "outer", ["first"] * len(columns), sort=False)
     has = np.ones((len(joined.ids), len(columns)), np.bool_)
     for m, ends in enumerate(joined.ends):
         if ends is not None:

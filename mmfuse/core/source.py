@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmfuse.core.ids import Ids, Rows
+from mmfuse.core.join import Several
 from mmfuse.core.plan import Storage, Way
 from mmfuse.core.stream import StreamReader
 
@@ -88,6 +89,7 @@ class Source(ABC):
     columns: names of the features. rows: how many there are.
     dtype: of the features as stored. id_source: where the ids were found, for people.
     notes: what a person should know of how the file was read.
+    several: what several rows of one id become, where that is said of this source alone.
     times: of every row, in nanoseconds, where they were asked for. time_source: like id_source.
     """
 
@@ -99,6 +101,7 @@ class Source(ABC):
     ids: Ids | None
     id_source: str
     notes: tuple[str, ...] = ()
+    several: Several | None = None
     times: NDArray[np.int64] | None = None
     time_source: str = ""
 

@@ -12,9 +12,9 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfuse.core.align import Identified, comparable
 from mmfuse.core.aligned import Pool
 from mmfuse.core.alignment import Alignment
+from mmfuse.core.comparable import Identified, comparable
 from mmfuse.core.durations import duration
 from mmfuse.core.ids import Ids, IntegerIds, Rows
 from mmfuse.core.join import Join, first_rows

@@ -165,3 +165,37 @@ def test_the_cure_for_rows_that_strict_refuses_in_an_outer_join(mmfuse) -> None:
         "hint: --duplicates mean, max or explode takes all rows of an id"
     )
     assert mmfuse(*how, "mean").code == 0
+
+
+@pytest.mark.parametrize(
+    ("pool", "expected"),
+    [("mean", [[1, 7], [1, 8]]), ("max", [[2, 7], [1, 8]]), ("last", [[2, 7], [1, 8]]),
+     ("std", [[1, 7], [0, 8]])],
+)  # fmt: skip
+def test_several_rows_of_an_id_in_one_input(mmfuse, pool: str, expected: list[list[int]]) -> None:
+    write("steps.csv", ["a", "b", "a"], 0)
+    write("one.csv", ["a", "b"], 7)
+    done = mmfuse("concat", "steps.csv", "one.csv", "--pool", f"steps={pool}", "-o", "o.csv")
+    assert done.code == 0, done.err
+    assert pd.read_csv("o.csv").iloc[:, 1:].to_numpy().tolist() == expected
+    done = mmfuse("concat", "steps.csv", "one.csv", "--pool", pool, "-o", "o.csv")
+    assert done.code == 0, done.err
+
+
+def test_where_there_is_nothing_to_pool(mmfuse) -> None:
+    plain = ("concat", "image.csv", "-o", "o.csv")
+    done = mmfuse(*plain, "--pool", "mean")
+    assert done.code == 4
+    assert "--pool mean has nothing to pool: no id stands in several rows" in done.err
+    assert mmfuse(*plain, "--pool", "flatten").code == 2
+    write("steps.csv", ["a", "b", "a"], 0)
+    write("other.csv", ["a", "b", "b"], 0)
+    done = mmfuse("concat", "steps.csv", "other.csv", "--pool", "steps=mean", "-o", "o.csv")
+    assert done.code == 4
+    assert "in: other=other.csv" in done.err
+    assert mmfuse("inspect", "steps.csv", "--pool", "mean").code == 4
+    assert mmfuse("convert", "steps.csv", "o.npy", "--pool", "mean").code == 4
+    assert mmfuse("check", "steps.csv", "other.csv", "--pool", "mean").code == 4
+    done = mmfuse("concat", "steps.csv", "other.csv", "--pool", "mean", "--by-position", "-o",
+                  "o.csv")  # fmt: skip
+    assert "rows are joined by position" in done.err

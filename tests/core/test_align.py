@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from mmfuse.core.align import By, Joining, align
 from mmfuse.core.alignment import Alignment
 from mmfuse.core.ids import Ids, IntegerIds, TextIds
+from mmfuse.core.join import Several
 from mmfuse.errors import AlignmentError
 
 
@@ -22,6 +23,7 @@ class Table:
     label: str
     rows: int
     ids: Ids | None
+    several: Several | None = None
 
 
 def table(label: str, ids: list[Any] | int) -> Table:

@@ -67,7 +67,7 @@ TEXTS = st.lists(st.sampled_from(["a", "b2", "b10", "é", "7", "x"]), max_size=1
 )
 @settings(deadline=None, max_examples=400)
 def test_every_join(listed: list[list[str]], how: Any, duplicates: Any, sort: bool) -> None:
-    found = join([column(ids) for ids in listed], how, duplicates, sort)
+    found = join([column(ids) for ids in listed], how, [duplicates] * len(listed), sort)
     expected = oracle(listed, how, duplicates, sort)
     assert list(found.ids) == [text for text, _ in expected]
     for m, (rows, ends) in enumerate(zip(found.rows, found.ends, strict=True)):
@@ -114,5 +114,26 @@ def test_the_natural_order_takes_little_memory() -> None:
 def test_an_explosion_is_refused() -> None:
     same = IntegerIds(np.zeros(200_000, np.int64))
     with pytest.raises(ResourceError) as caught:
-        join([same, same, same], "inner", "explode", False)
+        join([same, same, same], "inner", ["explode"] * 3, False)
     assert "explode would make 8.0e+15 rows" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("policies", "expected"),
+    [
+        (["error", "mean"], [("a", [0], [0, 2, 3]), ("b", [1], [1])]),
+        (["error", "last"], [("a", [0], [3]), ("b", [1], [1])]),
+        (["error", "first"], [("a", [0], [0]), ("b", [1], [1])]),
+        (["mean", "explode"], [("a", [0], [0]), ("a", [0], [2]), ("a", [0], [3]), ("b", [1], [1])]),
+        (["explode", "std"], [("a", [0], [0, 2, 3]), ("b", [1], [1])]),
+    ],
+)
+def test_a_policy_for_each_source(policies: Any, expected: list[Any]) -> None:
+    columns = [TextIds.of(["a", "b"]), TextIds.of(["a", "b", "a", "a"])]
+    found = join(columns, "inner", policies, False)
+    rows = []
+    for m in range(2):
+        ends = found.ends[m]
+        cuts = np.arange(1, len(found.ids) + 1) if ends is None else ends
+        rows.append([part.tolist() for part in np.split(found.rows[m], cuts[:-1])])
+    assert list(zip(found.ids, *rows, strict=True)) == expected
