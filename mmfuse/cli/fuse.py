@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -135,7 +136,8 @@ def _command(
         depfile = summary = None
     inputs = all_inputs(files or (), inputs_from, output)
     beside = (*(ids or ()), *(times or ()))
-    taken = [output, *filter(None, [lock]), *files_of(inputs, inputs_from, beside)]
+    own = [output, os.path.splitext(output)[0] + ".ids.txt"]  # which an npy output has beside it
+    taken = [*own, *filter(None, [lock]), *files_of(inputs, inputs_from, beside)]
     with closing(Extras(depfile, summary, taken)) as extras:
         told = _run(strategy, inputs, output, settings)
         if inputs_from is not None and inputs_from != "-":

@@ -365,3 +365,11 @@ def test_output_through_a_link_and_mode(pair, call):
     assert os.path.islink("link.parquet")
     assert os.stat("real.parquet").st_mode & 0o777 == 0o640
     assert np.array_equal(matrix_of("real.parquet"), np.hstack(pair))
+
+
+@pytest.mark.parametrize("option", ["--depfile", "--summary"])
+def test_the_ids_beside_an_output_are_not_replaced(pair, mmfuse, option):
+    done = mmfuse("concat", "a.npy", "b.npy", "-o", "out.npy", option, "out.ids.txt")
+    assert done.code == 2
+    assert f"{option} out.ids.txt is an input or another output" in done.err
+    assert not Path("out.ids.txt").exists()
