@@ -202,7 +202,7 @@ Pool = Annotated[
     _option(
         _TIME,
         metavar="[NAME=]POOL",
-        help="Rows of a window or of one id, steps of a sequence: mean, max, std, last; of steps also flatten.",
+        help="Rows of a window or an id, steps of a sequence: mean, max, std, last; steps: flatten.",
     ),
 ]
 PoolMaskZeros = Annotated[
