@@ -202,7 +202,7 @@ Pool = Annotated[
     _option(
         _TIME,
         metavar="[NAME=]POOL",
-        help="Rows of a window or an id, steps of a sequence: mean, max, std, last; steps: flatten.",
+        help="Rows of a window or an id, or steps: mean, max, std, last; steps also flatten.",
     ),
 ]
 PoolMaskZeros = Annotated[
