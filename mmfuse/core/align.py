@@ -123,10 +123,10 @@ def _joined(
     joining: Joining,
 ) -> Alignment:
     """Any other join."""
-    for source, ids, policy in zip(sources, columns, duplicates, strict=True):
-        if policy == "error":
-            _refuse_duplicates(source, *index(ids).duplicates())
     found = join(columns, joining.how, duplicates, joining.sort)
+    for m, (source, ids) in enumerate(zip(sources, columns, strict=True)):
+        if duplicates[m] == "error" and found.distinct[m] < len(ids):
+            _refuse_duplicates(source, *index(ids).duplicates())
     pooled = [m for m, source in enumerate(sources) if source.several is not None]
     if all(found.distinct[m] == len(columns[m]) for m in pooled):
         refuse_pools(sources, "no id stands in several rows")

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from mmfuse.core.finding import Finding
 from mmfuse.core.id_transforms import parse, transformed
 from mmfuse.core.ids import Ids, IntegerIds, Rows
-from mmfuse.core.join import first_rows
-from mmfuse.core.match import ABSENT, index, numbers
+from mmfuse.core.join import distinct, first_rows
+from mmfuse.core.match import ABSENT, index
 from mmfuse.core.order import order
 from mmfuse.core.suggest import Suggestion, sampled, suggest
 
@@ -126,9 +126,7 @@ def identity(meeting: Meeting) -> list[Finding]:
 
 def _unique(ids: Ids) -> tuple[Ids, Rows]:
     """Every id once, and the row where it stands first."""
-    rows = numbers(len(ids))
-    own = np.flatnonzero(first_rows(ids, index(ids)) == rows)
-    return (ids, rows) if len(own) == len(ids) else (ids.take(own), rows[own])
+    return distinct(ids, first_rows(ids, index(ids)))
 
 
 def _some(ids: Ids, rows: NDArray[np.integer]) -> tuple[str, ...]:

@@ -5,9 +5,9 @@ The plain inner join of unique ids has a way of its own in `core.align`, which t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ Several = Literal["mean", "max", "std", "last"]
 JOINS: tuple[Join, ...] = get_args(Join)
 DUPLICATES: tuple[Duplicates, ...] = get_args(Duplicates)
 _MOST_ROWS = 1 << 40
+
+Runs: TypeAlias = tuple[Rows, Rows]
+"""Where runs of rows begin, and how many rows each has."""
 
 
 @dataclass(frozen=True)
@@ -59,58 +62,63 @@ def join(
 
     Raises ResourceError where `explode` makes too many rows.
     """
-    known, numbered, firsts = _numbered(columns, new=how == "outer")
-    for first, number, policy in zip(firsts, numbered, duplicates, strict=True):
-        if policy in ("first", "last"):
-            rows = numbers(len(first))
-            one = first if policy == "first" else _last_rows(first)
-            number[one != rows] = ABSENT
+    known, numbered, different = _numbered(columns, duplicates, new=how == "outer")
     groups = [_group(number, len(known)) for number in numbered]
+    del numbered  # what is left to do takes memory of its own
     has = np.array([counts > 0 for _, counts in groups])
     complete = has.all(axis=0)
     kept = {"inner": complete, "left": has[0], "outer": np.ones(len(known), bool)}[how]
     order = np.flatnonzero(kept)
     if sort:
         order = order[natural_order(known.take(order))]
-    counts = [counts[order] for _, counts in groups]
-    starts = [(np.cumsum(counts) - counts)[order] for _, counts in groups]
+    runs: Iterable[Runs] = (_runs(counts, order) for _, counts in groups)  # one at a time
     if "explode" in duplicates:
         each = [policy == "explode" for policy in duplicates]
-        order, starts, counts = _exploded(order, starts, counts, each)
-    return Joined(
-        known.take(order),
-        tuple(
-            rows[ranges(start, count)]
-            for (rows, _), start, count in zip(groups, starts, counts, strict=True)
-        ),
-        tuple(None if (count == 1).all() else np.cumsum(count) for count in counts),
-        tuple(int((first == numbers(len(first))).sum()) for first in firsts),
-        int(complete.sum()),
-    )
+        order, runs = _exploded(order, list(runs), each)
+    taken = [_taken(rows, *run) for (rows, _), run in zip(groups, runs, strict=True)]
+    rows, ends = zip(*taken, strict=True)
+    return Joined(known.take(order), rows, ends, different, int(complete.sum()))
 
 
-def _numbered(columns: Sequence[Ids], new: bool) -> tuple[Ids, list[Rows], list[Rows]]:
+def _numbered(
+    columns: Sequence[Ids], duplicates: Sequence[Duplicates | Several], new: bool
+) -> tuple[Ids, list[Rows], tuple[int, ...]]:
     """Number the different ids as they are met; those that the first source lacks if `new`.
 
-    Returns the ids; for every row of every source the number of its id, or ABSENT; and for every
-    row the first row with its id.
+    Returns the ids; for every row of every source the number of its id, or ABSENT where the id or,
+    by `first` and `last`, the row does not count; and how many different ids every source has.
     """
-    known = columns[0].take(slice(0, 0))
-    found = index(known)
+    kind = np.int32 if sum(map(len, columns)) < 2**31 else np.int64
+    known, found = columns[0], index(columns[0])
     numbered: list[Rows] = []
-    firsts = []
-    for k, ids in enumerate(columns):
-        first = first_rows(ids, index(ids))
-        own = first == numbers(len(first))
-        unique = ids.take(np.flatnonzero(own))
-        met = found.find(unique).astype(np.int64)
-        if (k == 0 or new) and (unmet := met == ABSENT).any():
+    counts = []
+    for k, (ids, policy) in enumerate(zip(columns, duplicates, strict=True)):
+        first = first_rows(ids, found if k == 0 else index(ids))
+        unique, own = distinct(ids, first)
+        if k == 0:
+            met: Rows = np.arange(len(unique)).astype(kind)
+            if len(unique) < len(ids):
+                known, found = unique, index(unique)
+        else:
+            met = found.find(unique).astype(kind, copy=False)
+        if new and (unmet := met == ABSENT).any():
             met[unmet] = len(known) + np.arange(np.count_nonzero(unmet))
             known = concatenated(known, unique.take(np.flatnonzero(unmet)))
             found = index(known)
-        numbered.append(met[(np.cumsum(own) - 1)[first]])
-        firsts.append(first)
-    return known, numbered, firsts
+        if len(own) < len(ids):
+            met = met[np.searchsorted(own, first)]
+            if policy in ("first", "last"):
+                one = first if policy == "first" else _last_rows(first)
+                met[one != numbers(len(ids))] = ABSENT
+        numbered.append(met)
+        counts.append(len(own))
+    return known, numbered, tuple(counts)
+
+
+def distinct(ids: Ids, first: Rows) -> tuple[Ids, Rows]:
+    """Every id once, and the row where it stands first; `first` is of `first_rows`."""
+    own = np.flatnonzero(first == numbers(len(ids)))
+    return (ids if len(own) == len(ids) else ids.take(own)), own
 
 
 def first_rows(ids: Ids, found: Index) -> Rows:
@@ -137,24 +145,34 @@ def natural_order(ids: Ids) -> NDArray[np.intp]:
     return np.array(sorted(range(len(keys)), key=keys.__getitem__), np.intp)
 
 
-def _group(number: Rows, total: int) -> tuple[Rows, NDArray[np.int64]]:
+def _group(number: Rows, total: int) -> tuple[Rows, Rows]:
     """The rows that have a number, by number and in their order; and how many each number has."""
     order = np.argsort(number, kind="stable")
-    order = order[np.searchsorted(number[order], 0) :]  # ABSENT sorts first
-    rows = order.astype(numbers(len(number)).dtype)
-    return rows, np.bincount(number[order], minlength=total)
+    order = order[np.searchsorted(number, 0, sorter=order) :]  # ABSENT sorts first
+    counts = np.bincount(number[number != ABSENT], minlength=total)
+    return order.astype(number.dtype), counts.astype(number.dtype)
+
+
+def _runs(counts: Rows, order: NDArray[np.intp]) -> Runs:
+    """Where the rows of the ids in `order` begin among those grouped, and how many each has."""
+    starts = np.cumsum(counts) - counts
+    return starts[order], counts[order]
+
+
+def _taken(rows: Rows, starts: Rows, counts: Rows) -> tuple[Rows, Rows | None]:
+    """The rows of runs, and where each run ends; None: one each."""
+    if (counts == 1).all():
+        return rows[starts], None
+    return rows[ranges(starts, counts)], np.cumsum(counts, dtype=np.int64)
 
 
 def _exploded(
-    order: NDArray[np.intp],
-    starts: Sequence[NDArray[np.int64]],
-    counts: Sequence[NDArray[np.int64]],
-    exploding: Sequence[bool],
-) -> tuple[NDArray[np.intp], list[NDArray[np.int64]], list[NDArray[np.int64]]]:
+    order: NDArray[np.intp], runs: Sequence[Runs], exploding: Sequence[bool]
+) -> tuple[NDArray[np.intp], list[Runs]]:
     """A row for every combination of an id's rows in the sources that are `exploding`."""
     digits = [
-        np.maximum(count, 1) if explodes else np.ones_like(count)
-        for count, explodes in zip(counts, exploding, strict=True)
+        np.maximum(counts, 1) if explodes else np.ones_like(counts)
+        for (_, counts), explodes in zip(runs, exploding, strict=True)
     ]
     each = np.ones(len(order))
     for digit in digits:
@@ -167,12 +185,9 @@ def _exploded(
     total = each.astype(np.int64)
     source = np.repeat(np.arange(len(order)), total)
     place = np.arange(len(source)) - np.repeat(np.cumsum(total) - total, total)
-    exploded: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
-    for start, count, digit, explodes in reversed(
-        list(zip(starts, counts, digits, exploding, strict=True))
-    ):
-        place, step = np.divmod(place, digit[source])
-        taken = np.minimum(count[source], 1) if explodes else count[source]
-        exploded.append((start[source] + step, taken))
-    found_starts, found_counts = zip(*reversed(exploded), strict=True)
-    return order[source], list(found_starts), list(found_counts)
+    exploded: list[Runs] = []
+    for m in reversed(range(len(runs))):
+        starts, counts = (part[source] for part in runs[m])
+        place, step = np.divmod(place, digits[m][source])
+        exploded.append((starts + step, np.minimum(counts, 1) if exploding[m] else counts))
+    return order[source], exploded[::-1]
