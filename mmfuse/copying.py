@@ -76,7 +76,7 @@ def kept_dtype(source: Source, alignment: Alignment, settings: Settings) -> np.d
     ends = alignment.ends[0]
     counts = np.ones(1, np.int64) if ends is None else np.diff(ends, prepend=0)
     pooled = bool((counts > 1).any())
-    averaged = pooled and settings.joining.duplicates != "max"
+    averaged = pooled and alignment.pools[0] != "max"
     filled = bool((counts == 0).any()) and settings.missing in ("mean", "nan")
     if averaged or filled or (pooled and stored.itemsize == 8):
         return np.dtype(np.float32 if stored.itemsize <= 2 else np.float64)

@@ -237,3 +237,12 @@ def test_a_folder_of_shards_gets_no_further_file(command, here, call):
     done = call(command, "shards/", "-o", out, "--no-sidecar")
     assert (done.code, content("shards")) == (2, before)
     assert "in a folder that is an input" in done.err
+
+
+def test_integers_that_are_averaged_in_one_input_are_not_cut(here, call):
+    Path("a.csv").write_text("id,f\nx,1\nx,2\ny,3\n")
+    np.save("b.npy", np.array([[1], [2], [5]], np.int8))
+    Path("b.ids.txt").write_text("x\nx\ny\n")
+    given = ("align", "a.csv", "b.npy", "--duplicates", "max", "--pool", "b=mean", "-o", "al")
+    assert call(*given).code == 0
+    assert np.load("al/b.npy").tolist() == [[1.5], [5.0]]
