@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mmfuse import __version__
-from mmfuse.api import placed, scratch_folder
+from mmfuse.api import placed, scratch_room
 from mmfuse.copying import copy_job, kept_layout
 from mmfuse.core import align as matching
 from mmfuse.core.align import By, Joining
@@ -21,7 +21,6 @@ from mmfuse.files.formats import Format, Layout, by_name, by_suffix
 from mmfuse.files.output import commit_all
 from mmfuse.files.output_folder import OutputFolder
 from mmfuse.files.paths import suffix
-from mmfuse.files.scratch import ScratchRoom
 from mmfuse.job import Job, Settings, run
 from mmfuse.lock import Lock
 from mmfuse.output import OutputOptions, OutputTarget
@@ -154,13 +153,12 @@ class _Writer:
     ) -> _Writer:
         target = OutputTarget(place.path, place.options(source), dry_run=dry_run)
         resources.callback(target.close)
-        target.protect([*opened.paths, *opened.folders])
+        target.protect(opened.protected)
         return cls(copy_job("align", source, rows, settings, target), target)
 
     def write(self, progress: Progress) -> Summary:
         """Write all but what makes the file appear."""
-        plan, folder = self.job.plan, scratch_folder(self.target)
-        scratch = ScratchRoom(plan.bucket_rows, folder, plan.threads, progress)
+        scratch = scratch_room(self.job, self.target, progress)
         summary = run(self.job, self.target.sink, scratch, progress)
         summary.bytes = self.target.finish()
         return placed(self.target, summary)

@@ -144,7 +144,7 @@ def fuse(
         weights = PerModality.of("--weight", weight, names)
         opened = open_sources(inputs, how)
         if target is not None:
-            target.protect([*opened.paths, *opened.folders])
+            target.protect(opened.protected)
         job = prepare(command, chosen, opened.sources, normalizations, weights, settings)
         places = [] if target is None else [target.path]
         locked = resources.enter_context(Lock(lock, opened, places, dry_run=dry_run))
@@ -166,8 +166,7 @@ def finished(
         lock.finish()
         planned = replace(placed(target, job.summary()), dry_run=True, reads=opened.files)
         return _fused(job, planned, None)
-    folder = scratch_folder(target)
-    scratch = ScratchRoom(job.plan.bucket_rows, folder, job.plan.threads, progress)
+    scratch = scratch_room(job, target, progress)
     if target is None:
         return _in_memory(job, scratch, lock, progress)
 
@@ -197,11 +196,12 @@ def _strategy(strategy: str | Strategy, options: Mapping[str, Any]) -> tuple[Str
     return found(**options), strategy
 
 
-def scratch_folder(target: OutputTarget | None) -> str | None:
+def scratch_room(job: Job, target: OutputTarget | None, progress: Progress) -> ScratchRoom:
     """Beside the output, where there is room for it; else where temporary files go."""
-    if target is None or target.path == STDOUT or "TMPDIR" in os.environ:
-        return None
-    return os.path.dirname(os.path.realpath(target.path))
+    folder = None
+    if target is not None and target.path != STDOUT and "TMPDIR" not in os.environ:
+        folder = os.path.dirname(os.path.realpath(target.path))
+    return ScratchRoom(job.plan.bucket_rows, folder, job.plan.threads, progress)
 
 
 def _in_memory(job: Job, scratch: ScratchRoom, lock: Lock, progress: Progress) -> Fused:

@@ -74,7 +74,7 @@ def convert(
         source = opened.sources[0]
         target = OutputTarget(place, kept_layout(source, form, wanted), dry_run=dry_run)
         resources.callback(target.close)
-        target.protect([*opened.paths, *opened.folders])
+        target.protect(opened.protected)
         job = copy_job("convert", source, _as_it_stands(source), settings, target)
         locked = resources.enter_context(Lock(lock, opened, [place], dry_run=dry_run))
         return finished(job, opened, target, locked, dry_run, progress)

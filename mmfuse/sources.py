@@ -61,6 +61,11 @@ class Opened:
     """Inputs that are all files of a folder, so that a new one there would become a part."""
 
     @property
+    def protected(self) -> list[str]:
+        """What no output may replace, or be put into."""
+        return [*self.paths, *self.folders]
+
+    @property
     def files(self) -> list[str]:
         """Those of the paths that others can read too, so no streams."""
         return [path for path in self.paths if not path.startswith("/proc/self/fd/")]

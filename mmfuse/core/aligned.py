@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmfuse.core.ids import Rows
-from mmfuse.core.ranges import ranges
+from mmfuse.core.ranges import pick_runs
 from mmfuse.core.source import Matrix, Taken
 
 Pool = Literal["mean", "max", "std"]
@@ -65,9 +65,8 @@ class Aligned:
         """Only these rows of the output."""
         if self.ends is None:
             return replace(self, taken=self.taken.keep(kept))
-        counts = np.diff(self.ends, prepend=0)
-        starts, counts = (self.ends - counts)[kept], counts[kept]
-        return replace(self, taken=self.taken.keep(ranges(starts, counts)), ends=np.cumsum(counts))
+        places, ends = pick_runs(self.ends, kept)
+        return replace(self, taken=self.taken.keep(places), ends=ends)
 
     def _counts(self, start: int, stop: int) -> NDArray[np.int64]:
         assert self.ends is not None

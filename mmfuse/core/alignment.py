@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mmfuse.core.aligned import Pool
 from mmfuse.core.ids import Ids, Rows
 from mmfuse.core.join import Join
-from mmfuse.core.ranges import ranges
+from mmfuse.core.ranges import pick_runs
 from mmfuse.core.suggest import Suggestion
 
 
@@ -57,9 +57,7 @@ class Alignment:
     @property
     def dropped(self) -> tuple[int, ...]:
         """Rows of every source that are in no output row."""
-        return tuple(
-            read - _distinct(rows, read) for rows, read in zip(self.rows, self.read, strict=True)
-        )
+        return tuple(len(self.unused(m)) for m in range(len(self.rows)))
 
     def unused(self, m: int) -> Rows:
         """The rows of source `m` that are in no output row, in their order."""
@@ -99,14 +97,5 @@ def _pick(rows: Rows | None, ends: Rows | None, kept: Rows) -> tuple[Rows, Rows 
     if ends is None:
         return (kept if rows is None else rows[kept]), None
     assert rows is not None
-    counts = np.diff(ends, prepend=0)
-    starts, counts = (ends - counts)[kept], counts[kept]
-    return rows[ranges(starts, counts)], np.cumsum(counts)
-
-
-def _distinct(rows: Rows | None, read: int) -> int:
-    if rows is None:
-        return read
-    taken = np.zeros(read, np.bool_)
-    taken[rows] = True
-    return int(np.count_nonzero(taken))
+    places, ends = pick_runs(ends, kept)
+    return rows[places], ends
