@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from mmfuse.cli import shared
 from mmfuse.cli.extras import Extras
+from mmfuse.cli.given import matching, reading
 from mmfuse.cli.inputs import all_inputs, files_of
-from mmfuse.cli.options import parameter, per_modality, per_modality_chain, per_modality_list, size
+from mmfuse.cli.options import parameter, per_modality, size
 from mmfuse.cli.progress import showing
 from mmfuse.cli.report import summary_table
 from mmfuse.cli.streams import emit, say
@@ -97,29 +98,24 @@ def _command(
     threads: shared.Threads = None,
     memory: shared.Memory = "512MB",
 ) -> None:
-    _refuse_both(by_position, require_ids, depfile, output, as_json and not dry_run)
+    _refuse_both(depfile, output, as_json and not dry_run)
     settings = {
+        **reading(
+            ids, id_column, column, sidecar, input_format, pool, pool_mask_zeros, id_transform
+        ),
         "options": options,
         "normalize": per_modality(normalize or (), str, "--normalize"),
         "weight": per_modality(weight or (), float, "--weight"),
-        "ids": per_modality(ids or (), str, "--ids"),
-        "id_column": per_modality(id_column or (), str, "--id-column"),
-        "column": per_modality_list(column or ()),
-        "input_format": per_modality(input_format or (), str, "--from"),
-        "sidecar": sidecar,
-        "id_transform": per_modality_chain(id_transform or ()),
         "join": join,
         "missing": missing,
         "duplicates": duplicates,
         "sort_ids": sort_ids,
         "strict": strict,
         "min_overlap": min_overlap,
-        "by": "position" if by_position else "id" if require_ids else "auto",
+        "by": matching(by_position, require_ids),
         "time": time_options(
             align, time_column, times, time_unit, tolerance, window, direction, by
         ),
-        "pool": per_modality(pool or (), str, "--pool"),
-        "pool_mask_zeros": pool_mask_zeros,
         "nan": nan,
         "dtype": dtype,
         "format": format,
@@ -149,12 +145,8 @@ def _command(
         say(summary_table(told, verbose=verbose))
 
 
-def _refuse_both(
-    by_position: bool, require_ids: bool, depfile: str | None, output: str, as_json: bool
-) -> None:
+def _refuse_both(depfile: str | None, output: str, as_json: bool) -> None:
     """Raise UsageError for options that exclude each other."""
-    if by_position and require_ids:
-        raise UsageError("--by-position and --require-ids exclude each other")
     if depfile is not None and output == "-":
         raise UsageError("--depfile needs a file to depend: -o FILE")
     if as_json and output == "-":

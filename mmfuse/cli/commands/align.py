@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mmfuse.cli import shared
-from mmfuse.cli.options import per_modality, per_modality_chain, per_modality_list, size
+from mmfuse.cli.given import matching, reading
+from mmfuse.cli.options import size
 from mmfuse.cli.progress import showing
 from mmfuse.cli.report import align_table
 from mmfuse.cli.streams import emit, say
-from mmfuse.errors import UsageError
 
 if TYPE_CHECKING:
     from mmfuse.summary import AlignSummary
@@ -70,30 +70,23 @@ def align(
 
     Values and dtypes stay as stored.
     """
-    if by_position and require_ids:
-        raise UsageError("--by-position and --require-ids exclude each other")
     settings = {
+        **reading(
+            ids, id_column, column, sidecar, input_format, pool, pool_mask_zeros, id_transform
+        ),
         "anti": anti,
         "format": format,
         "layout": layout,
         "compression": compression,
         "clobber": not no_clobber,
         "lock": lock,
-        "ids": per_modality(ids or (), str, "--ids"),
-        "id_column": per_modality(id_column or (), str, "--id-column"),
-        "column": per_modality_list(column or ()),
-        "sidecar": sidecar,
-        "pool": per_modality(pool or (), str, "--pool"),
-        "pool_mask_zeros": pool_mask_zeros,
-        "input_format": per_modality(input_format or (), str, "--from"),
-        "id_transform": per_modality_chain(id_transform or ()),
         "join": join,
         "missing": missing,
         "duplicates": duplicates,
         "sort_ids": sort_ids,
         "strict": strict,
         "min_overlap": min_overlap,
-        "by": "position" if by_position else "id" if require_ids else "auto",
+        "by": matching(by_position, require_ids),
         "dry_run": dry_run,
         "threads": threads,
         "memory": size(memory),

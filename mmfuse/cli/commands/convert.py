@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from mmfuse.cli import shared
-from mmfuse.cli.options import per_modality, per_modality_chain, per_modality_list, size
+from mmfuse.cli.given import reading
+from mmfuse.cli.options import size
 from mmfuse.cli.progress import showing
 from mmfuse.cli.report import summary_table
 from mmfuse.cli.streams import emit, say
@@ -54,14 +55,9 @@ def convert(
     if as_json and place == "-" and not dry_run:
         raise UsageError("--json and an output of - both want stdout")
     settings: dict[str, Any] = {
-        "ids": per_modality(ids or (), str, "--ids"),
-        "id_column": per_modality(id_column or (), str, "--id-column"),
-        "column": per_modality_list(column or ()),
-        "input_format": per_modality(input_format or (), str, "--from"),
-        "sidecar": sidecar,
-        "id_transform": per_modality_chain(id_transform or ()),
-        "pool": per_modality(pool or (), str, "--pool"),
-        "pool_mask_zeros": pool_mask_zeros,
+        **reading(
+            ids, id_column, column, sidecar, input_format, pool, pool_mask_zeros, id_transform
+        ),
         "format": format,
         "layout": layout,
         "compression": compression,
