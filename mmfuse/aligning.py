@@ -159,7 +159,7 @@ class _Writer:
     def write(self, progress: Progress) -> Summary:
         """Write all but what makes the file appear."""
         scratch = scratch_room(self.job, self.target, progress)
-        summary = run(self.job, self.target.sink, scratch, progress)
+        summary = run(self.job, self.target.sink, scratch, progress).summary
         summary.bytes = self.target.finish()
         return placed(self.target, summary)
 

@@ -174,11 +174,12 @@ def finished(
         lock.rows(final.alignment.ids)
         return target.sink(final, summary)
 
-    summary = run(job, sink_of, scratch, progress)
+    done = run(job, sink_of, scratch, progress)
+    summary = done.summary
     summary.reads = opened.files
     lock.finish(target.files)
     summary.bytes = target.commit(lock.files) or summary.bytes
-    return _fused(job, placed(target, summary), None)
+    return _fused(done.job, placed(target, summary), None)
 
 
 def _strategy(strategy: str | Strategy, options: Mapping[str, Any]) -> tuple[Strategy, str]:
@@ -206,18 +207,16 @@ def scratch_room(job: Job, target: OutputTarget | None, progress: Progress) -> S
 
 def _in_memory(job: Job, scratch: ScratchRoom, lock: Lock, progress: Progress) -> Fused:
     sinks: list[MemorySink] = []
-    jobs: list[Job] = []
 
     def sink_of(final: Job, summary: Summary) -> MemorySink:
         lock.rows(final.alignment.ids)
-        jobs.append(final)
         sinks.append(MemorySink(len(final.alignment), len(final.columns), final.dtype))
         return sinks[0]
 
-    summary = run(job, sink_of, scratch, progress)
+    done = run(job, sink_of, scratch, progress)
     lock.finish()
     commit_all(lock.files)
-    return _fused(jobs[0], summary, sinks[0].matrix)
+    return _fused(done.job, done.summary, sinks[0].matrix)
 
 
 def _fused(job: Job, summary: Summary, matrix: NDArray[Any] | None) -> Fused:

@@ -16,13 +16,14 @@ from mmfuse.core.aligned import Aligned
 from mmfuse.core.alignment import Alignment
 from mmfuse.core.columns import ColumnEngine
 from mmfuse.core.engine import Engine
-from mmfuse.core.fusion import Fusion, Missing
+from mmfuse.core.fusion import Fusion, Lesson, Missing
 from mmfuse.core.options import options as options_of
 from mmfuse.core.plan import Access, Plan
 from mmfuse.core.source import Progress, Scratch, Sink, Source
 from mmfuse.core.tally import Tally
 from mmfuse.core.time_align import TimeJoining
 from mmfuse.errors import InputError
+from mmfuse.files.blas import one_blas_thread
 from mmfuse.files.inputs import reading
 from mmfuse.findings import notes, refuse_nonfinite
 from mmfuse.nonfinite import NanPolicy
@@ -42,6 +43,8 @@ class Settings:
     columnar: bool = False
     """Whether the output can be written a column at a time."""
     time: TimeJoining | None = None
+    keep: bool = False
+    """Whether what was gathered to learn from is wanted, for a model."""
 
 
 SinkOf = Callable[["Job", Summary], Sink]
@@ -61,6 +64,12 @@ class Job:
     plan: Plan
     settings: Settings
     not_finite: int = 0
+    labels: NDArray[np.int64] | None = None
+    """Of every row the number of its class, -1 where it has none."""
+
+    def settled(self, fusion: Fusion) -> Job:
+        """The job with a fusion that has learned, and the columns that it turned out to have."""
+        return replace(self, fusion=fusion, columns=fusion.settled.columns(fusion.schema))
 
     def summary(self) -> Summary:
         """What will be done; `run` adds what was found on the way."""
@@ -77,7 +86,7 @@ class Job:
             rows=len(self.alignment),
             columns=len(self.columns),
             dtype=str(self.dtype),
-            slices={name: list(ends) for name, ends in strategy.slices(schema).items()},
+            slices={name: list(ends) for name, ends in self.fusion.settled.slices(schema).items()},
             output=None,
             format=None,
             layout=None,
@@ -174,32 +183,48 @@ def _holds(out: np.dtype[Any], stored: np.dtype[Any]) -> bool:
     return np.can_cast(stored, out, "safe") and not (stored.kind in "iu" and stored.itemsize == 8)
 
 
-def run(job: Job, sink_of: SinkOf, scratch: Scratch, progress: Progress) -> Summary:
-    """Read, normalise, fuse and write all rows.
+@dataclass(frozen=True)
+class Done:
+    """What a job did: its summary, the job with what it had learned, and from what."""
 
-    sink_of: makes the sink, once it is certain which rows the output has.
+    summary: Summary
+    job: Job
+    lesson: Lesson | None = None
+
+
+def run(job: Job, sink_of: SinkOf | None, scratch: Scratch, progress: Progress) -> Done:
+    """Read and normalise all rows, learn from them, and fuse and write them.
+
+    sink_of: makes the sink, once it is certain which rows and columns the output has; None: the
+        rows are only learned from.
     Raises InputError for values that are not finite, unless the settings say what to do.
     """
-    with ExitStack() as opened:
+    with ExitStack() as opened, one_blas_thread(job.fusion.strategy.learns):
+        lesson = None
         if job.plan.columns:
+            assert sink_of is not None
             summary = job.summary()
-            fusion, tally = job.fusion, _run_columns(job, sink_of(job, summary), opened, progress)
+            tally = _run_columns(job, sink_of(job, summary), opened, progress)
         else:
             taken = [_taken(job, m, scratch, opened) for m in range(len(job.sources))]
             if job.settings.nan == "drop":
                 job, taken = _without_bad_rows(job, taken, progress)
             engine = _engine(job, taken, progress)
+            if job.fusion.learned is None:
+                lesson = engine.fit(job.fusion, job.refuse, keep=job.settings.keep)
+                job = job.settled(lesson.fusion)
             summary = job.summary()
-            fusion, tally = engine.fit(job.fusion)
-            job.refuse(tally)
-            tally = engine.run(fusion, sink_of(job, summary), len(job.columns), job.dtype)
+            tally = Tally.empty(len(taken))
+            if sink_of is not None:
+                sink = sink_of(job, summary)
+                tally = engine.run(job.fusion, sink, len(job.columns), job.dtype)
         job.refuse(tally)
         for m, item in enumerate(summary.inputs):
             item.norm = tally.norms(m, len(job.alignment), job.alignment.present(m))
-        summary.notes += notes(tally, job.sources, fusion, job.settings.nan)
+        summary.notes += notes(tally, job.sources, job.fusion, job.settings.nan)
         for source, rows in zip(job.sources, job.alignment.rows, strict=True):
             summary.notes += [f"{source.name}: {note}" for note in source.found(rows)]
-    return summary
+    return Done(summary, job, lesson)
 
 
 def _taken(job: Job, m: int, scratch: Scratch, opened: ExitStack) -> Aligned:
@@ -219,6 +244,7 @@ def _engine(job: Job, taken: Sequence[Aligned], progress: Progress) -> Engine:
         job.plan,
         checked=job.settings.nan != "keep",
         progress=progress,
+        labels=job.labels,
     )
 
 
@@ -262,6 +288,7 @@ def _without_bad_rows(
     job = replace(
         job,
         alignment=job.alignment.take(kept),
+        labels=None if job.labels is None else job.labels[kept],
         plan=replace(job.plan, rows=len(kept)),
         not_finite=len(finite) - len(kept),
     )

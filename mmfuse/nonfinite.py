@@ -7,8 +7,9 @@ from typing import Literal
 import numpy as np
 
 from mmfuse.core.batch import Block
-from mmfuse.core.fusion import Stage
+from mmfuse.core.chain import Stage
 from mmfuse.core.normalization import Normalization
+from mmfuse.core.scatter import Scatter
 from mmfuse.core.statistics import Moments
 from mmfuse.core.strategy import Learned
 
@@ -27,7 +28,7 @@ class _ToMean(Normalization):
 
     learns = True
 
-    def solve(self, moments: Moments) -> Learned:
+    def solve(self, moments: Moments, scatter: Scatter | None = None) -> Learned:
         return {"mean": moments.mean}
 
     def normalize(self, x: Block, learned: Learned) -> None:

@@ -10,10 +10,12 @@ import numpy as np
 
 from mmfuse.core.align import align
 from mmfuse.core.alignment import Alignment
-from mmfuse.core.fusion import Fusion, MissingMean, Stage
+from mmfuse.core.chain import Stage
+from mmfuse.core.fusion import Fusion, MissingMean
 from mmfuse.core.join import DUPLICATES, JOINS
 from mmfuse.core.plan import Access, plan
 from mmfuse.core.registry import normalization
+from mmfuse.core.scatter import scatter_bytes
 from mmfuse.core.schema import Modality, Schema
 from mmfuse.core.source import Source
 from mmfuse.core.strategy import Strategy
@@ -72,6 +74,8 @@ def planned(
     )
     columns = strategy.columns(schema)
     accesses = [_access(source, alignment, m) for m, source in enumerate(sources)]
+    fusion = Fusion(schema, chains, strategy, missing=settings.missing)
+    _refuse_kept_nan(fusion, settings)
     work = plan(
         len(alignment),
         accesses,
@@ -80,11 +84,14 @@ def planned(
         threads=settings.threads or len(os.sched_getaffinity(0)),
         memory=settings.memory,
         cache=available_memory() // 2,  # the output wants its share
-        passes=1 + (settings.nan == "drop") + max(map(_lessons, chains)),
+        passes=1 + (settings.nan == "drop") + max(fusion.passes, settings.keep),
         columnar=settings.columnar,
-        columnwise=strategy.stacks and settings.nan != "drop" and not any(chains),
+        columnwise=strategy.stacks
+        and settings.nan != "drop"
+        and not (settings.keep or any(chains)),
+        statistic=strategy.statistic_bytes(schema) + _scatter_bytes(fusion),
+        whole=strategy.workspace(len(alignment), schema) if strategy.whole else None,
     )
-    fusion = Fusion(schema, chains, strategy, missing=settings.missing)
     job = Job(command, sources, alignment, accesses, fusion, columns, dtype, work, settings)
     if clash := next((name for name in job.flags if name in columns), None):
         raise UsageError(
@@ -144,9 +151,21 @@ def _access(source: Source, alignment: Alignment, m: int) -> Access:
     )
 
 
-def _lessons(chain: Sequence[Stage]) -> int:
-    """How often a chain has to see all rows to learn."""
-    return sum(stage.learned is None for stage in chain)
+def _refuse_kept_nan(fusion: Fusion, settings: Settings) -> None:
+    if fusion.strategy.learns and settings.nan == "keep":
+        raise UsageError(
+            "--nan keep lets values pass that are not finite, and nothing is learned from those",
+            hint="--nan zero, mean or drop mends them",
+        )
+
+
+def _scatter_bytes(fusion: Fusion) -> int:
+    """Of the modalities whose normalisation mixes their columns."""
+    return sum(
+        scatter_bytes((dim,))
+        for dim, chain in zip(fusion.schema.dims, fusion.chains, strict=True)
+        if any(stage.normalization.mixes for stage in chain)
+    )
 
 
 def _weight(weight: PerModality[float], name: str) -> float:

@@ -7,13 +7,17 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+
+from mmfuse.core.batch import Batch
+from mmfuse.core.schema import Schema
+from mmfuse.core.strategy import Learned, Strategy
 
 
 @dataclass
@@ -92,3 +96,23 @@ def npy(here: Path) -> Callable[[str, Any], np.ndarray]:
         return array
 
     return write
+
+
+def solved(
+    strategy: Strategy,
+    known: Schema,
+    blocks: Sequence[Any],
+    present: Any = None,
+) -> Learned:
+    """What a strategy learns of these blocks, whose rows are of three classes if it wants any."""
+    if not strategy.learns:
+        return strategy.solve(known)
+    labels = np.arange(len(blocks[0])) % 3 if strategy.supervised else None
+    batch = Batch(blocks, np.ones(len(blocks)), present, labels)
+    return strategy.solve(known, strategy.statistics(known).gather([batch]))
+
+
+@pytest.fixture
+def solve() -> Callable[..., Learned]:
+    """What a strategy learns of blocks."""
+    return solved

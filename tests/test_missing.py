@@ -1,5 +1,6 @@
 """Rows that lack a modality, and ids that stand for several rows: what comes out."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from mmfuse.core.batch import Batch
 from mmfuse.core.options import options
 from mmfuse.core.registry import STRATEGIES, strategy_class
 from mmfuse.core.schema import Modality, Schema
-from mmfuse.core.strategy import Strategy
+from mmfuse.core.strategy import Learned, Strategy
 from mmfuse.errors import AlignmentError, InputError, UsageError
 
 Matrix = NDArray[Any]
@@ -24,7 +25,7 @@ every_strategy = pytest.mark.parametrize("strategy", list(STRATEGIES.modules))
 
 def made(strategy: str) -> Strategy:
     known = {option.name for option in options(strategy_class(strategy))}
-    return strategy_class(strategy)(**({"n_components": 32} if "n_components" in known else {}))
+    return strategy_class(strategy)(**({"n_components": 4} if "n_components" in known else {}))
 
 
 @pytest.fixture
@@ -69,7 +70,9 @@ def test_zeros_are_what_explicit_zeros_are(strategy: str, modalities: Any) -> No
 
 
 @every_strategy
-def test_what_a_strategy_declares(strategy: str, modalities: Any) -> None:
+def test_what_a_strategy_declares(
+    strategy: str, modalities: Any, solve: Callable[..., Learned]
+) -> None:
     fused = outer(strategy, modalities)
     kind = strategy_class(strategy)
     assert fused.matrix is not None
@@ -79,7 +82,7 @@ def test_what_a_strategy_declares(strategy: str, modalities: Any) -> None:
     blocks = list(filled(modalities, fused.ids).values())
     has = present(modalities, fused.ids) if kind.fuses_present else None
     one = made(strategy)
-    one.fuse(Batch(blocks, np.ones(3), has), expected, one.solve(schema))
+    one.fuse(Batch(blocks, np.ones(3), has), expected, solve(one, schema, blocks, has))
     np.testing.assert_allclose(fused.matrix, expected, rtol=1e-6, atol=1e-6)
 
 
@@ -91,7 +94,10 @@ def test_complete_rows_are_those_of_the_inner_join(strategy: str, modalities: An
     assert fused.ids[complete].tolist() == inner.ids.tolist() == sorted(inner.ids.tolist())
     assert inner.matrix is not None
     assert fused.matrix is not None
-    assert fused.matrix[complete].tobytes() == inner.matrix.tobytes()
+    if made(strategy).learns:  # of the same rows, in other tiles
+        np.testing.assert_allclose(fused.matrix[complete], inner.matrix, rtol=1e-5, atol=1e-5)
+    else:
+        assert fused.matrix[complete].tobytes() == inner.matrix.tobytes()
     assert inner.summary.missing is None
 
 

@@ -297,12 +297,12 @@ def expectation(
     """E⟨z, z'⟩ over seeds is the product of kernels, within five standard errors."""
     rng = np.random.default_rng(1)
     blocks = [np.abs(rng.normal(size=(3, dim))) / np.sqrt(dim) for dim in dims]
-    known = schema(dims)
+    known, batch = schema(dims), Batch(blocks, np.ones(len(dims)))
     products = []
     for seed in range(800):
         made = strategy_class(strategy)(n_components=width, seed=seed)
         z = np.empty((3, width))
-        Fusion(known, ((),) * len(dims), made, made.solve(known)).fuse(blocks, z)
+        Fusion(known, ((),) * len(dims), made, made.solve(known)).fuse(batch, z)
         products.append(z @ z.T)
     sample = np.array(products)
     expected = np.prod([kernel(block @ block.T) for block in blocks], axis=0)

@@ -16,6 +16,7 @@ from mmfuse.request import ALL
 
 Value = TypeVar("Value")
 
+_SHORT = {"n_components": ["-k"]}
 _METAVARS = {int: "N", float: "X", str: "NAME"}
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*", re.IGNORECASE)
@@ -23,13 +24,13 @@ _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*", re.IGNORECASE)
 
 def parameter(option: Option, panel: str) -> inspect.Parameter:
     """A strategy's option as a parameter that Typer turns into a flag."""
-    flags = [option.flag]
+    flags = [option.flag, *_SHORT.get(option.name, [])]
     if option.type is bool:
         flags = [f"{option.flag}/--no-{option.flag[2:]}"]
     help = option.param.help
     if option.choices:
         help += f" One of: {', '.join(option.choices)}."
-    metavar = _METAVARS.get(option.type)
+    metavar = "K" if option.param.convert is not None else _METAVARS.get(option.type)
     declared = typer.Option(
         *flags,
         metavar=metavar,
@@ -40,7 +41,7 @@ def parameter(option: Option, panel: str) -> inspect.Parameter:
     return inspect.Parameter(
         option.name,
         inspect.Parameter.KEYWORD_ONLY,
-        default=option.default,
+        default=option.default if option.param.convert is None else str(option.default),
         annotation=Annotated[option.type, declared],
     )
 

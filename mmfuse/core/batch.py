@@ -20,11 +20,13 @@ class Batch:
     weights: `(M,)`, already multiplied into the blocks; for strategies that divide by their sum.
     present: `(k, M)`, False where a row lacks a modality; None where every row has them all.
         What stands in `blocks` for an absent row is zeros.
+    labels: `(k,)`, the number of each row's class, -1 where it has none; None: without labels.
     """
 
     blocks: Sequence[Block]
     weights: NDArray[np.float64]
     present: NDArray[np.bool_] | None = None
+    labels: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.blocks[0])

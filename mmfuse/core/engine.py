@@ -6,7 +6,7 @@ what they find is merged in the order of the rows, so that results do not depend
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmfuse.core.aligned import Aligned
-from mmfuse.core.batch import Block
-from mmfuse.core.fusion import Absent, Fusion
+from mmfuse.core.batch import Batch, Block
+from mmfuse.core.fusion import Absent, Fusion, Lesson
+from mmfuse.core.gathered import Gathered
 from mmfuse.core.plan import Plan
 from mmfuse.core.pool import in_order
 from mmfuse.core.source import Matrix, Progress, Sink, unseen
-from mmfuse.core.statistics import Moments
 from mmfuse.core.tally import Places, Tally, all_finite
 
 Found = TypeVar("Found")
@@ -41,29 +41,39 @@ class Engine:
     checked: bool = True
     """Whether values that are not finite are counted."""
     progress: Progress = unseen
+    labels: NDArray[np.int64] | None = None
+    """The number of every row's class, -1 where it has none."""
 
-    def fit(self, fusion: Fusion) -> tuple[Fusion, Tally]:
-        """Let every stage learn: one pass a stage of the longest chain of learning stages."""
-        tally = Tally.empty(len(self.taken))
-        while fusion.unlearned:
-            gathered, tally = self._moments(fusion)
+    def fit(self, fusion: Fusion, accept: Callable[[Tally], None], *, keep: bool = False) -> Lesson:
+        """Let every stage and the strategy learn, in as few passes as `Fusion.passes` says.
+
+        accept: raises for what a pass found and the fusion cannot learn from.
+        keep: gather the moments of every modality, for a model.
+        """
+        lesson = Lesson(fusion, Gathered({}, {}))
+        wanted = keep or fusion.strategy.learns
+        while wanted or fusion.unlearned:
+            last = fusion.ready
+            gathered, tally = self._gather_all(fusion, keep and last)
+            accept(tally)
+            lesson = Lesson(fusion, gathered)
             fusion = fusion.learn(gathered)
-        return fusion.solve(), tally
+            wanted = wanted and not last
+        return lesson
 
-    def _moments(self, fusion: Fusion) -> tuple[dict[int, Moments], Tally]:
-        """The moments of every modality whose next stage has to learn, before that stage."""
-        tally = Tally.empty(len(self.taken))
-        gathered = {m: Moments.empty(fusion.schema.dims[m]) for m in fusion.unlearned}
+    def _gather_all(self, fusion: Fusion, all_moments: bool) -> tuple[Gathered, Tally]:
+        """What every modality is where its next stage has to learn, and where it is fused."""
+        total = fusion.empty(all_moments=all_moments), Tally.empty(len(self.taken))
+        empty = total[0]
 
-        def take(start: int, found: tuple[dict[int, Moments], Tally]) -> None:
-            nonlocal tally, gathered
-            tally = tally.merge(found[1])
-            gathered = {m: gathered[m].merge(moments) for m, moments in found[0].items()}
+        def take(start: int, found: tuple[Gathered, Tally]) -> None:
+            nonlocal total
+            total = total[0].merge(found[0]), total[1].merge(found[1])
 
         self._pass(
-            "learning", partial(self._gather, fusion), self.plan.statistic_rows, take, fusion
+            "learning", partial(self._gather, fusion, empty), self.plan.statistic_rows, take, fusion
         )
-        return gathered, tally
+        return total
 
     def finite_rows(self, fusion: Fusion) -> NDArray[np.bool_]:
         """Which output rows have finite values only, shape `(n,)`."""
@@ -128,18 +138,58 @@ class Engine:
         in_order(task, range(0, n, step), self.plan.threads, progress)
 
     def _gather(
-        self, fusion: Fusion, space: _Workspace, start: int, stop: int
-    ) -> tuple[dict[int, Moments], Tally]:
+        self, fusion: Fusion, empty: Gathered, space: _Workspace, start: int, stop: int
+    ) -> tuple[Gathered, Tally]:
         tally = Tally.empty(len(self.taken))
-        gathered = {m: Moments.empty(fusion.schema.dims[m]) for m in fusion.unlearned}
-        for first in range(start, stop, self.plan.tile_rows):
-            last = min(first + self.plan.tile_rows, stop)
-            for m in gathered:
-                x, places = space.load(m, first, last)
-                tally.count_nonfinite(m, x, places, self.checked)
-                fusion.normalize(m, x)
-                gathered[m] = gathered[m].update(x)
-        return gathered, tally
+        moments, scatters = dict(empty.moments), dict(empty.scatters)
+        wanted = range(len(self.taken)) if empty.statistic is not None else moments
+
+        def tiles() -> Iterator[Batch]:
+            for first in range(start, stop, self.plan.tile_rows):
+                last = min(first + self.plan.tile_rows, stop)
+                loaded = {m: space.load(m, first, last) for m in wanted}
+                for m, (x, places) in loaded.items():
+                    tally.count_nonfinite(m, x, places, self.checked)
+                    fusion.prepare(m, x)
+                    if m in moments:
+                        moments[m] = moments[m].update(x)
+                    if m in scatters:
+                        alone = Batch([x], np.ones(1))
+                        scatters[m] = scatters[m].merge(empty.scatters[m].gather([alone]))
+                if empty.statistic is not None:
+                    blocks = [x for x, _ in loaded.values()]
+                    batch = self._batch(fusion, np.ones(len(blocks)), space, blocks, first, last)
+                    yield fusion.shown(batch, learning=True)
+
+        if empty.statistic is None:
+            for _ in tiles():
+                pass
+            return Gathered(moments, scatters), tally
+        statistic = empty.statistic.gather(tiles())
+        return Gathered(moments, scatters, statistic), tally
+
+    def _batch(
+        self,
+        fusion: Fusion,
+        weights: NDArray[np.float64],
+        space: _Workspace,
+        blocks: Sequence[Block],
+        start: int,
+        stop: int,
+    ) -> Batch:
+        """The rows start…stop of the output, those that lack a modality filled.
+
+        weights: `(M,)`, by which the blocks have been multiplied.
+        """
+        present = self._present(start, stop)
+        if present is not None:
+            fillings = [fusion.absent(m) * w for m, w in enumerate(weights)]
+            blocks = [
+                space.spread(m, x, present[:, m], filling)
+                for m, (x, filling) in enumerate(zip(blocks, fillings, strict=True))
+            ]
+        labels = None if self.labels is None else self.labels[start:stop]
+        return Batch(blocks, weights, present, labels)
 
     def _finite(self, space: _Workspace, start: int, stop: int) -> NDArray[np.bool_]:
         finite = np.ones(stop - start, bool)
@@ -164,18 +214,15 @@ class Engine:
                 if not copies:
                     tally.count_nonfinite(m, x, places, self.checked)
                     tally.count_degenerate(m, fusion.normalize(m, x))
-            present = self._present(first, last)
-            blocks = [
-                x if present is None else space.spread(m, x, present[:, m], fusion.absent(m))
-                for m, (x, _) in enumerate(loaded)
-            ]
+            blocks = [x for x, _ in loaded]
+            batch = self._batch(fusion, fusion.schema.weights, space, blocks, first, last)
             tile = out[first - start : last - start]
-            fusion.fuse(blocks, tile, present)
+            fusion.fuse(fusion.shown(batch), tile)
             if self.checked and not all_finite(tile):
                 if copies:  # then a look at the copy has been enough until now
                     for m, (x, places) in enumerate(loaded):
                         tally.count_nonfinite(m, x, places, self.checked)
-                tally.count_overflow(tile, fusion.expected_nan(present))
+                tally.count_overflow(tile, fusion.expected_nan(batch.present))
         return out, tally
 
     def _present(self, start: int, stop: int) -> NDArray[np.bool_] | None:

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmfuse.core.batch import Batch, Block
+from mmfuse.core.chain import (
+    Chain,
+    learn_chain,
+    lessons,
+    linear_at_last,
+    linear_from_here,
+    linear_maps,
+    mixes,
+    unlearned,
+)
+from mmfuse.core.gathered import Gathered
+from mmfuse.core.linear_map import scaling
 from mmfuse.core.normalization import Normalization
+from mmfuse.core.scatter import Scatter
 from mmfuse.core.schema import Schema
 from mmfuse.core.statistics import Moments
 from mmfuse.core.strategy import Learned, Strategy
@@ -24,29 +37,6 @@ Absent: TypeAlias = float | NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Stage:
-    """One normalisation of a chain, with what it learned; None until it has learned."""
-
-    name: str
-    normalization: Normalization
-    learned: Learned | None = None
-    degenerate_columns: int = 0
-
-    @classmethod
-    def of(cls, name: str, normalization: Normalization) -> Stage:
-        """A stage that knows whether it still has to learn."""
-        return cls(name, normalization, None if normalization.learns else {})
-
-    def learn(self, moments: Moments) -> Stage:
-        """The stage with what it learns of the moments of the block before it."""
-        return replace(
-            self,
-            learned=self.normalization.solve(moments),
-            degenerate_columns=self.normalization.degenerate_columns(moments),
-        )
-
-
-@dataclass(frozen=True)
 class Fusion:
     """A strategy with its normalisations; `learned` is None until everything is learned.
 
@@ -55,7 +45,7 @@ class Fusion:
     """
 
     schema: Schema
-    chains: tuple[tuple[Stage, ...], ...]
+    chains: tuple[Chain, ...]
     strategy: Strategy
     learned: Learned | None = None
     missing: Missing | None = None
@@ -63,9 +53,31 @@ class Fusion:
     @property
     def unlearned(self) -> tuple[int, ...]:
         """The modalities in whose chain a stage still has to learn."""
-        return tuple(
-            m for m, chain in enumerate(self.chains) if any(s.learned is None for s in chain)
-        )
+        return tuple(m for m, chain in enumerate(self.chains) if unlearned(chain) < len(chain))
+
+    @property
+    def ready(self) -> bool:
+        """Whether the next pass over the rows can be the last to learn from."""
+        if self._fills:  # only normalised rows can be filled
+            return not self.unlearned
+        return all(map(linear_from_here, self.chains))
+
+    @property
+    def _fills(self) -> bool:
+        """Whether the strategy may learn from rows in which something stands for a modality."""
+        return self.strategy.learns and not self.fuses_present
+
+    @property
+    def passes(self) -> int:
+        """How many passes over the rows it takes to learn."""
+        if self.learned is not None:
+            return 0
+        most = max(map(lessons, self.chains))
+        if not self.strategy.learns:
+            return most
+        if self._fills:
+            return most + 1
+        return max(1, *(lessons(c) + (not linear_at_last(c)) for c in self.chains))
 
     @property
     def copies(self) -> bool:
@@ -73,29 +85,52 @@ class Fusion:
         plain = not any(self.chains) and bool((self.schema.weights == 1).all())
         return self.strategy.stacks and plain
 
-    def learn(self, moments: Mapping[int, Moments]) -> Fusion:
-        """Give the first stage that waits for it the moments of its modality's block."""
+    def empty(self, *, all_moments: bool = False) -> Gathered:
+        """What the next pass is to gather; of modalities with nothing to learn too if all are."""
+        looked_at = range(len(self.chains)) if all_moments else self.unlearned
+        dims = self.schema.dims
+        return Gathered(
+            {m: Moments.empty(dims[m]) for m in looked_at},
+            {m: Scatter.empty((dims[m],)) for m in self.unlearned if mixes(self.chains[m])},
+            self.strategy.statistics(self.schema) if self.strategy.learns and self.ready else None,
+        )
+
+    def learn(self, gathered: Gathered) -> Fusion:
+        """Let the chains learn as far as they can, and in the end the strategy."""
         chains = tuple(
-            _learn_first(chain, moments[m]) if m in moments else chain
+            learn_chain(chain, gathered.moments[m], gathered.scatters.get(m))
+            if m in self.unlearned
+            else chain
             for m, chain in enumerate(self.chains)
         )
-        return replace(self, chains=chains)
+        learned = replace(self, chains=chains)
+        if gathered.statistic is None:
+            return learned
+        seen = map(unlearned, self.chains)
+        maps = [
+            [*linear_maps(chain[k:], dim), *([scaling(weight)] if weight != 1 else [])]
+            for chain, k, dim, weight in zip(
+                chains, seen, self.schema.dims, self.schema.weights, strict=True
+            )
+        ]
+        solved = self.strategy.solve(self.schema, gathered.statistic.mapped(maps))
+        return replace(learned, learned=solved)
 
-    def solve(self) -> Fusion:
-        """The fusion with what the strategy itself learns."""
-        return replace(self, learned=self.strategy.solve(self.schema))
+    @cached_property
+    def settled(self) -> Strategy:
+        """The strategy, with what was open until it had learned."""
+        return self.strategy if self.learned is None else self.strategy.settled(self.learned)
+
+    def prepare(self, m: int, x: Block) -> None:
+        """Bring rows of modality `m`, in place, to where the next pass gathers."""
+        _go_through(self.chains[m][: unlearned(self.chains[m])], x)
 
     def normalize(self, m: int, x: Block) -> list[int]:
-        """Normalise rows of modality `m` in place, up to the first stage that has not learned.
+        """Normalise rows of modality `m` in place, and multiply them by its weight.
 
         Returns, for every stage, the rows that it left as they were.
         """
-        left: list[int] = []
-        for stage in self.chains[m]:
-            if stage.learned is None:
-                return left
-            left.append(stage.normalization.degenerate_rows(x))
-            stage.normalization.normalize(x, stage.learned)
+        left = _go_through(self.chains[m], x)
         if (weight := self.schema.weights[m]) != 1:
             np.multiply(x, x.dtype.type(weight), out=x)
         return left
@@ -106,14 +141,14 @@ class Fusion:
         return self.strategy.fuses_present and self.missing is None
 
     def absent(self, m: int) -> Absent:
-        """What stands for modality `m` in a row that lacks it."""
+        """What stands for modality `m`, before its weight, in a row that lacks it."""
         if self.missing == "nan":
             return np.nan
         chain = self.chains[m]
         if chain and isinstance(chain[-1].normalization, MissingMean):
             learned = chain[-1].learned
             assert learned is not None
-            filling: NDArray[np.float64] = learned["mean"] * self.schema.weights[m]
+            filling: NDArray[np.float64] = learned["mean"]
             return filling
         return 0.0
 
@@ -123,22 +158,51 @@ class Fusion:
             return None
         return np.logical_not(present.all(axis=1))
 
-    def fuse(
-        self, blocks: Sequence[Block], out: Block, present: NDArray[np.bool_] | None = None
-    ) -> None:
-        """Fuse rows of normalised blocks into `out`, rounded to its dtype once, at the end.
-
-        present: which rows have which modality, shape `(n, M)`; None: all have all.
-        """
-        if not self.fuses_present:
-            present = None
+    def fuse(self, batch: Batch, out: Block) -> None:
+        """Fuse rows of normalised blocks into `out`, rounded to its dtype once, at the end."""
         assert self.learned is not None
-        working = out.dtype if self.strategy.stacks else np.result_type(out, *blocks)
+        working = out.dtype if self.strategy.stacks else np.result_type(out, *batch.blocks)
         direct = self.strategy.stacks or (working == out.dtype and out.flags.c_contiguous)
         exact = out if direct else np.empty(out.shape, working)
-        self.strategy.fuse(Batch(blocks, self.schema.weights, present), exact, self.learned)
+        self.settled.fuse(batch, exact, self.learned)
         if exact is not out:
             copy(exact, out)
+
+    def shown(self, batch: Batch, *, learning: bool = False) -> Batch:
+        """The batch as the strategy sees it: one that does not fuse the present sees rows filled.
+
+        From NaN nothing is learned.
+        """
+        told = self.fuses_present or (learning and self.missing == "nan")
+        return batch if told else replace(batch, present=None)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A fusion before the last pass it learns from, and what that pass gathered.
+
+    So it can learn again, from what this and other passes gathered together.
+    """
+
+    before: Fusion
+    gathered: Gathered
+
+    @cached_property
+    def fusion(self) -> Fusion:
+        """The fusion that has learned all. Raises a MmfuseError where it cannot."""
+        fusion = self.before.learn(self.gathered)
+        if fusion.learned is None:
+            fusion = replace(fusion, learned=fusion.strategy.solve(fusion.schema))
+        return fusion
+
+
+def _go_through(stages: Chain, x: Block) -> list[int]:
+    left: list[int] = []
+    for stage in stages:
+        assert stage.learned is not None
+        left.append(stage.normalization.degenerate_rows(x))
+        stage.normalization.normalize(x, stage.learned)
+    return left
 
 
 class MissingMean(Normalization):
@@ -146,13 +210,8 @@ class MissingMean(Normalization):
 
     learns = True
 
-    def solve(self, moments: Moments) -> Learned:
+    def solve(self, moments: Moments, scatter: Scatter | None = None) -> Learned:
         return {"mean": moments.mean}
 
     def normalize(self, x: Block, learned: Learned) -> None:
         """Nothing: only what is absent is filled."""
-
-
-def _learn_first(chain: tuple[Stage, ...], moments: Moments) -> tuple[Stage, ...]:
-    k = next(k for k, stage in enumerate(chain) if stage.learned is None)
-    return (*chain[:k], chain[k].learn(moments), *chain[k + 1 :])

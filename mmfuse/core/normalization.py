@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from mmfuse.core.batch import Block
+from mmfuse.core.linear_map import LinearMap
+from mmfuse.core.scatter import Scatter
 from mmfuse.core.statistics import Moments
 from mmfuse.core.strategy import Learned
 
@@ -20,9 +22,19 @@ class Normalization(ABC):
     learns: ClassVar[bool] = False
     """Whether it needs the moments of the block, gathered over all aligned rows."""
 
-    def solve(self, moments: Moments) -> Learned:
-        """Named arrays that `normalize` takes, from the block's moments."""
+    linear: ClassVar[bool] = False
+    """Whether it is a linear map, so that the moments after it follow from those before it."""
+
+    mixes: ClassVar[bool] = False
+    """Whether it makes a column of several, for which it learns from the block's `Scatter`."""
+
+    def solve(self, moments: Moments, scatter: Scatter | None = None) -> Learned:
+        """Named arrays that `normalize` takes, from the block's moments, or scatter if it mixes."""
         return {}
+
+    def linear_map(self, learned: Learned, dim: int) -> LinearMap:
+        """What it does to a block of `dim` columns, if it is linear."""
+        raise NotImplementedError
 
     @abstractmethod
     def normalize(self, x: Block, learned: Learned) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -11,11 +12,16 @@ from mmfuse.errors import UsageError
 
 @dataclass(frozen=True)
 class Param:
-    """The help and the bounds of an option, given as `Annotated[type, Param(…)]`."""
+    """The help and the bounds of an option, given as `Annotated[type, Param(…)]`.
+
+    convert: turns what is given into the value, for options that are no plain number, text or
+        choice; raises UsageError.
+    """
 
     help: str
     min: float | None = None
     max: float | None = None
+    convert: Callable[[object], Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -23,7 +29,7 @@ class Option:
     """One option of a strategy, read off its field."""
 
     name: str
-    type: type  # int, float, bool or str
+    type: type  # int, float, bool or str; str where it converts
     default: Any
     param: Param
     choices: tuple[str, ...] = ()
@@ -35,6 +41,9 @@ class Option:
 
     def check(self, value: object) -> None:
         """Raise UsageError unless `value` is of the type and within the bounds."""
+        if self.param.convert is not None:
+            self.param.convert(value)
+            return
         if self.choices:
             if value not in self.choices:
                 raise self._refused(value, "one of " + ", ".join(self.choices))
@@ -70,6 +79,8 @@ def _option(name: str, hint: Any, default: Any) -> Option:
     param = next((note for note in notes if isinstance(note, Param)), None)
     if param is None or default is MISSING:
         raise TypeError(f"option {name!r} needs Annotated[type, Param(…)] and a default")
+    if param.convert is not None:
+        return Option(name, str, default, param)
     if get_origin(annotated) is Literal:
         return Option(name, str, default, param, get_args(annotated))
     return Option(name, annotated, default, param)
@@ -80,6 +91,9 @@ def check_options(instance: object) -> None:
     cls: type = type(instance)
     for option in options(cls):
         value = getattr(instance, option.name)
+        if option.param.convert is not None:
+            object.__setattr__(instance, option.name, option.param.convert(value))
+            continue
         if option.type is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
             object.__setattr__(instance, option.name, value)

@@ -66,7 +66,7 @@ class Plan:
     columns: columns that are read together, where columns are read.
     threads: blocks in work at a time. workspace: bytes that one thread needs.
     stored, spilled: bytes decoded into memory, and into temporary files. read: bytes of features
-        that are read of the inputs.
+        that are read of the inputs. held: bytes of what is gathered to learn from.
     """
 
     rows: int
@@ -81,6 +81,7 @@ class Plan:
     stored: int = 0
     spilled: int = 0
     read: int = 0
+    held: int = 0
 
     @property
     def statistic_rows(self) -> int:
@@ -90,7 +91,7 @@ class Plan:
     @property
     def memory(self) -> int:
         """Bytes of working memory."""
-        return self.workspace * self.threads + self.stored
+        return self.workspace * self.threads + self.stored + self.held
 
 
 def plan(
@@ -105,12 +106,15 @@ def plan(
     passes: int = 1,
     columnar: bool = False,
     columnwise: bool = False,
+    statistic: int = 0,
+    whole: int | None = None,
 ) -> Plan:
     """Decide how to make `rows` rows of `width` columns of the inputs.
 
     memory: bytes of working memory. cache: bytes of files that the system can keep in memory.
     passes: how often every row is read. columnar: whether the output is stored by columns.
-    columnwise: whether each of them is a column of an input.
+    columnwise: whether each of them is a column of an input. statistic: bytes of what is gathered
+    of all rows. whole: if all rows are fused at once, the bytes that takes beside them.
 
     Raises ResourceError where not even one tile fits into `memory` bytes.
     """
@@ -118,8 +122,13 @@ def plan(
         by_columns = _by_columns(rows, inputs, width, dtype, threads, memory)
         if by_columns is not None:
             return by_columns
+    threads = _learning_threads(statistic, threads, memory)
+    held = _learning_bytes(statistic, threads)
+    memory -= held
     row_bytes = sum(map(_row_bytes, inputs))
     out_bytes = width * dtype.itemsize
+    if whole is not None:
+        return _at_once(rows, inputs, row_bytes + 6 * out_bytes, whole, memory, columnar)
     most = 1 << max(4, min(11, (rows - 1).bit_length()))
     tile = _power_of_two(_TILE_BYTES // (row_bytes + out_bytes), 16, most)
     # a strategy may hold a handful of a tile's intermediate results
@@ -130,19 +139,9 @@ def plan(
     needed = fixed + block * out_bytes
     threads = max(1, min(threads, room // needed, -(-rows // block)))
     if needed > room:
-        raise ResourceError(
-            f"{width:,} columns need about {2 * needed / 2**20:,.0f} MiB of working memory, "
-            f"and {memory / 2**20:,.0f} MiB are allowed",
-            hint="allow more with --memory, or fuse to fewer columns",
-        )
+        raise _too_wide(width, needed, memory)
     ways, stored, spilled = _ways(rows, inputs, memory - room, cache, passes)
     bucket = block * max(1, _BUCKET_BYTES // (block * max(spilled // rows, 1)))
-    read = sum(
-        passes * _bytes(access, _taken(access, rows))
-        if way == "gather"
-        else _bytes(access, access.rows)
-        for access, way in zip(inputs, ways, strict=True)
-    )
     return Plan(
         rows,
         ways,
@@ -154,7 +153,70 @@ def plan(
         columnar=columnar,
         stored=stored,
         spilled=spilled,
-        read=read,
+        read=_read(rows, inputs, ways, passes),
+        held=held,
+    )
+
+
+def _read(rows: int, inputs: Sequence[Access], ways: Sequence[Way], passes: int) -> int:
+    """Bytes of features that are read of the inputs."""
+    return sum(
+        passes * _bytes(access, _taken(access, rows))
+        if way == "gather"
+        else _bytes(access, access.rows)
+        for access, way in zip(inputs, ways, strict=True)
+    )
+
+
+def _too_wide(width: int, needed: int, memory: int) -> ResourceError:
+    return ResourceError(
+        f"{width:,} columns need about {2 * needed / 2**20:,.0f} MiB of working memory, "
+        f"and {memory / 2**20:,.0f} MiB are allowed",
+        hint="allow more with --memory, or fuse to fewer columns",
+    )
+
+
+def _learning_bytes(statistic: int, threads: int) -> int:
+    """What statistics take: a thread's own with what is added to it, finished ones that wait to be
+    merged, and the sum; later, that sum with what is solved of it."""
+    return statistic * max(6, 3 * threads + 3)
+
+
+def _learning_threads(statistic: int, threads: int, memory: int) -> int:
+    """As many threads as leave a quarter of the memory. Raises ResourceError if not one does."""
+    while threads > 1 and _learning_bytes(statistic, threads) > memory * 3 // 4:
+        threads -= 1
+    if (needed := _learning_bytes(statistic, threads)) > memory * 3 // 4:
+        raise ResourceError(
+            f"what is learned of these columns needs about {needed / 2**20:,.0f} MiB of working "
+            f"memory, and of {memory / 2**20:,.0f} MiB three quarters may be",
+            hint=f"--memory {-(-needed * 4 // 3 // 2**20)}MiB allows it; random-projection brings "
+            "wide modalities to fewer columns first",
+        )
+    return threads
+
+
+def _at_once(
+    rows: int,
+    inputs: Sequence[Access],
+    row_bytes: int,
+    beside: int,
+    memory: int,
+    columnar: bool,
+) -> Plan:
+    """All rows as one tile, on one thread. Raises ResourceError where they do not fit."""
+    needed = rows * row_bytes + beside
+    stored = sum(_bytes(a, min(_taken(a, rows), a.rows)) for a in inputs if a.storage != "file")
+    if needed + stored > memory:
+        raise ResourceError(
+            f"this strategy holds all {rows:,} rows in memory and needs about "
+            f"{(needed + stored) / 2**20:,.0f} MiB, and {memory / 2**20:,.0f} MiB are allowed",
+            hint="allow more with --memory, or take a strategy that streams, such as gcca",
+        )
+    ways: tuple[Way, ...] = tuple("gather" if a.storage == "file" else "memory" for a in inputs)
+    read = sum(_bytes(access, access.rows) for access in inputs)
+    return Plan(
+        rows, ways, rows, rows, 1, needed, rows, columnar=columnar, stored=stored, read=read
     )
 
 

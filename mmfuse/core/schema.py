@@ -25,9 +25,13 @@ class Modality:
 
 @dataclass(frozen=True)
 class Schema:
-    """The modalities of a fusion, in the order in which they are given."""
+    """The modalities of a fusion, in the order in which they are given.
+
+    classes: the names of the labels' classes, in the order of their numbers.
+    """
 
     modalities: tuple[Modality, ...]
+    classes: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmfuse.core.linear_map import LinearMap
+
 Column = NDArray[np.float64]
 
 
@@ -76,6 +78,17 @@ class Moments:
             ),
             np.minimum(self.minimum, other.minimum),
             np.maximum(self.maximum, other.maximum),
+        )
+
+    def mapped(self, one: LinearMap) -> Moments:
+        """The moments of the block's image under a map that does not mix columns."""
+        low, high = one.of_points(self.minimum), one.of_points(self.maximum)
+        return Moments(
+            self.count,
+            one.of_points(self.mean),
+            np.abs(one.of_products(self.deviation)),
+            np.minimum(low, high),
+            np.maximum(low, high),
         )
 
 

@@ -6,13 +6,14 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from numpy.typing import NDArray
 
 from mmfuse.core.batch import Batch, Block
 from mmfuse.core.options import check_options
 from mmfuse.core.schema import Schema
+from mmfuse.core.statistic import Statistic
 from mmfuse.errors import UsageError
 
 Learned = Mapping[str, NDArray[Any]]
@@ -37,6 +38,16 @@ class Strategy(ABC):
     """Whether it fuses the modalities that a row has, by `Batch.present`. All others are given
     zeros for what a row lacks, or what `--missing` says."""
 
+    learns: ClassVar[bool] = False
+    """Whether `solve` wants a statistic of all rows."""
+
+    supervised: ClassVar[bool] = False
+    """Whether it learns from labels, `Batch.labels`."""
+
+    whole: ClassVar[bool] = False
+    """Whether it fuses all rows at once, in memory: then a row depends on the others, and nothing
+    is learned that new rows could be fused with."""
+
     def __post_init__(self) -> None:
         check_options(self)
 
@@ -52,9 +63,31 @@ class Strategy(ABC):
         """The output columns `[start, stop)` that are a modality's own; none by default."""
         return {}
 
-    def solve(self, schema: Schema) -> Learned:
-        """Named arrays that `fuse` takes; none by default."""
+    def statistics(self, schema: Schema) -> Statistic:
+        """The empty statistic of what it wants to know of all rows, if it learns."""
+        raise NotImplementedError
+
+    def statistic_bytes(self, schema: Schema) -> int:
+        """Bytes of that statistic."""
+        return 0
+
+    def solve(self, schema: Schema, gathered: Statistic | None = None) -> Learned:
+        """Named arrays that `fuse` takes, from what was gathered; none by default.
+
+        Raises a MmfuseError where the data do not have what is asked for.
+        """
         return {}
+
+    def settled(self, learned: Learned) -> Self:
+        """The strategy with what was open until it had learned, such as how many columns it has.
+
+        Until then `columns` names the most there can be.
+        """
+        return self
+
+    def workspace(self, rows: int, schema: Schema) -> int:
+        """Bytes that it needs beside the rows and a few copies of them, if it fuses all at once."""
+        return 0
 
     @abstractmethod
     def fuse(self, batch: Batch, out: Block, learned: Learned) -> None:

@@ -4,7 +4,9 @@ import numpy as np
 
 from mmfuse.core.affine import standardize
 from mmfuse.core.batch import Block
+from mmfuse.core.linear_map import LinearMap
 from mmfuse.core.normalization import Normalization
+from mmfuse.core.scatter import Scatter
 from mmfuse.core.statistics import Moments
 from mmfuse.core.strategy import Learned
 
@@ -16,8 +18,9 @@ class MinMax(Normalization):
     """
 
     learns = True
+    linear = True
 
-    def solve(self, moments: Moments) -> Learned:
+    def solve(self, moments: Moments, scatter: Scatter | None = None) -> Learned:
         spread = moments.maximum - moments.minimum
         return {"minimum": moments.minimum, "range": np.where(spread > 0, spread, np.inf)}
 
@@ -26,3 +29,6 @@ class MinMax(Normalization):
 
     def degenerate_columns(self, moments: Moments) -> int:
         return int(np.count_nonzero(moments.maximum == moments.minimum))
+
+    def linear_map(self, learned: Learned, dim: int) -> LinearMap:
+        return LinearMap(learned["minimum"], 1 / learned["range"])

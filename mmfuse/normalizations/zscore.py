@@ -4,7 +4,9 @@ import numpy as np
 
 from mmfuse.core.affine import standardize
 from mmfuse.core.batch import Block
+from mmfuse.core.linear_map import LinearMap
 from mmfuse.core.normalization import Normalization
+from mmfuse.core.scatter import Scatter
 from mmfuse.core.statistics import Moments
 from mmfuse.core.strategy import Learned
 
@@ -16,8 +18,9 @@ class ZScore(Normalization):
     """
 
     learns = True
+    linear = True
 
-    def solve(self, moments: Moments) -> Learned:
+    def solve(self, moments: Moments, scatter: Scatter | None = None) -> Learned:
         return {"mean": moments.mean, "sd": np.where(moments.sd > 0, moments.sd, np.inf)}
 
     def normalize(self, x: Block, learned: Learned) -> None:
@@ -25,3 +28,6 @@ class ZScore(Normalization):
 
     def degenerate_columns(self, moments: Moments) -> int:
         return int(np.count_nonzero(moments.sd == 0))
+
+    def linear_map(self, learned: Learned, dim: int) -> LinearMap:
+        return LinearMap(learned["mean"], 1 / learned["sd"])

@@ -11,6 +11,7 @@ from mmfuse.core.batch import Batch, Block
 from mmfuse.core.options import Param
 from mmfuse.core.randomness import signs
 from mmfuse.core.schema import Schema
+from mmfuse.core.statistic import Statistic
 from mmfuse.core.strategy import Learned, Strategy, numbered
 
 
@@ -31,7 +32,7 @@ class RandomLowrank(Strategy):
     def columns(self, schema: Schema) -> Sequence[str]:
         return numbered("random_lowrank", self.n_components)
 
-    def solve(self, schema: Schema) -> Learned:
+    def solve(self, schema: Schema, gathered: Statistic | None = None) -> Learned:
         """For modality m the signs `r_m`, shape `(d_m + 1, D)`; float64, as `fuse` multiplies."""
         return {
             f"r_{m}": signs(self.seed, m, (dim + 1) * self.n_components)

@@ -12,6 +12,7 @@ from mmfuse.core.count_sketch import ARRANGED, arrange, count_sketch
 from mmfuse.core.options import Param
 from mmfuse.core.randomness import integers, signs
 from mmfuse.core.schema import Schema
+from mmfuse.core.statistic import Statistic
 from mmfuse.core.strategy import Learned, Strategy, numbered
 
 
@@ -39,7 +40,7 @@ class Sketch(Strategy):
     def columns(self, schema: Schema) -> Sequence[str]:
         return numbered("sketch", self.n_components)
 
-    def solve(self, schema: Schema) -> Learned:
+    def solve(self, schema: Schema, gathered: Statistic | None = None) -> Learned:
         """For modality m the hashes `h_m` and the signs `s_m`, each of shape `(d_m,)`.
 
         What else there is follows from them: `arrange` says what.

@@ -10,8 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from mmfuse.core.aligned import Aligned
+from mmfuse.core.chain import Stage
 from mmfuse.core.engine import Engine
-from mmfuse.core.fusion import Fusion, Stage
+from mmfuse.core.fusion import Fusion
 from mmfuse.core.plan import Plan
 from mmfuse.core.registry import NORMALIZATIONS, STRATEGIES, normalization, strategy_class
 from mmfuse.core.schema import Modality, Schema
@@ -75,8 +76,8 @@ def engine(
 def run(
     made: Engine, wanted: Fusion, dtype: str = "float32", positional: bool = True
 ) -> tuple[Kept, Any]:
-    learned, _ = made.fit(wanted)
-    width = len(wanted.strategy.columns(wanted.schema))
+    learned = made.fit(wanted, lambda tally: None).fusion
+    width = len(learned.settled.columns(wanted.schema))
     sink = Kept(made.plan.rows, width, dtype, positional)
     return sink, made.run(learned, sink, width, np.dtype(dtype))
 
@@ -101,7 +102,7 @@ def test_cuts_and_threads_change_no_byte_of_a_normalization(name: str, dtype: st
 
 def test_statistics_do_not_depend_on_the_cut() -> None:
     wanted = fusion("concat", "center", "zscore")
-    learned = [engine(arrays(), *cut).fit(wanted)[0] for cut in CUTS]
+    learned = [engine(arrays(), *cut).fit(wanted, lambda tally: None).fusion for cut in CUTS]
     for chains in zip(*(one.chains for one in learned), strict=True):
         for stages in zip(*chains, strict=True):
             first = stages[0].learned
@@ -200,7 +201,7 @@ def test_an_error_of_the_sink_ends_the_run(threads: int, positional: bool) -> No
             super().write(start, block)
 
     made, wanted = engine(arrays(), threads=threads), fusion("concat")
-    learned, _ = made.fit(wanted)
+    learned = made.fit(wanted, lambda tally: None).fusion
     sink = Full(ROWS, 2 * DIM, "float32", positional)
     with pytest.raises(OSError, match="full"):
         made.run(learned, sink, 2 * DIM, np.dtype("float32"))

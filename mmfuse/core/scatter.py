@@ -1,0 +1,145 @@
+"""Count, mean and scatter matrix of all columns of all modalities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmfuse.core.batch import Batch
+from mmfuse.core.linear_map import LinearMap
+from mmfuse.core.statistic import Statistic
+from mmfuse.errors import ModelError
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Scatter(Statistic):
+    """Of the rows that have every modality, as vectors of D = Σ d_m numbers.
+
+    dims: the widths d_m. n: rows. mean: `(D,)`. matrix: Σ (x − mean)(x − mean)ᵀ, `(D, D)`.
+
+    Products of float32 rows are taken in float64, so that parts and the whole agree to its
+    precision, and every tile is centred by its own mean before, so that large means cost nothing.
+    Merged by Chan, Golub & LeVeque (1979).
+    """
+
+    dims: tuple[int, ...]
+    n: int
+    mean: Array
+    matrix: Array
+
+    @classmethod
+    def empty(cls, dims: Sequence[int]) -> Scatter:
+        """Nothing gathered yet."""
+        width = sum(dims)
+        return cls(tuple(dims), 0, np.zeros(width), np.zeros((width, width)))
+
+    @property
+    def covariance(self) -> Array:
+        """`(D, D)`, with ddof=1; of fewer than two rows zero."""
+        return self.matrix / max(self.n - 1, 1)
+
+    @property
+    def slices(self) -> tuple[slice, ...]:
+        """The columns of every modality."""
+        return spans(self.dims)
+
+    def gather(self, tiles: Iterable[Batch]) -> Scatter:
+        counts, means = [], []
+        matrix, product = np.zeros_like(self.matrix), np.empty_like(self.matrix)
+        for batch in tiles:
+            x = stacked(batch)
+            if len(x):
+                counts.append(len(x))
+                means.append(centre(x))
+                matrix += np.matmul(x.T, x, out=product)
+        return self._joined(counts, means, matrix)
+
+    def merge(self, other: Scatter) -> Scatter:
+        parts = [part for part in (self, other) if part.n]
+        if len(parts) < 2:
+            return parts[0] if parts else self
+        return self._joined(
+            [part.n for part in parts], [part.mean for part in parts], self.matrix + other.matrix
+        )
+
+    def _joined(self, counts: Sequence[int], means: Sequence[Array], within: Array) -> Scatter:
+        """Of parts with these means, and the sum of their scatter matrices, which is taken over."""
+        if not counts:
+            return self.empty(self.dims)
+        mean, spread = between(np.array(counts, np.float64), np.array(means))
+        if len(counts) > 1:
+            within += spread.T @ spread
+        return Scatter(self.dims, sum(counts), mean, within)
+
+    def mapped(self, maps: Sequence[Sequence[LinearMap]]) -> Scatter:
+        mean, matrix = self.mean.copy(), self.matrix.copy()
+        for columns, chain in zip(self.slices, maps, strict=True):
+            for one in chain:
+                mean[columns] = one.of_points(mean[columns])
+                matrix[:, columns] = one.of_products(matrix[:, columns])
+                matrix[columns] = one.of_products(matrix[columns].T).T
+        return Scatter(self.dims, self.n, mean, matrix)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        return {"n": np.array(self.n), "mean": self.mean, "scatter": self.matrix}
+
+    def restored(self, arrays: Mapping[str, NDArray[Any]]) -> Scatter:
+        n, mean, matrix = (arrays.get(name) for name in ("n", "mean", "scatter"))
+        if (
+            n is None
+            or mean is None
+            or matrix is None
+            or n.shape != ()
+            or mean.shape != self.mean.shape
+            or matrix.shape != self.matrix.shape
+        ):
+            raise ModelError("the statistics of the training data are not those of its schema")
+        return Scatter(self.dims, int(n), mean, matrix)
+
+
+def scatter_bytes(dims: Sequence[int]) -> int:
+    """Bytes of a `Scatter` of modalities of these widths."""
+    return 8 * sum(dims) ** 2
+
+
+def spans(dims: Sequence[int]) -> tuple[slice, ...]:
+    """Blocks of these widths side by side: the columns of each."""
+    return tuple(slice(end - dim, end) for dim, end in zip(dims, accumulate(dims), strict=True))
+
+
+def stacked(batch: Batch) -> Array:
+    """The rows of a batch that have every modality side by side, `(k, D)`; float64, a copy."""
+    blocks: Sequence[NDArray[Any]] = batch.blocks
+    if batch.present is not None:
+        complete = batch.present.all(axis=1)
+        blocks = [block[complete] for block in blocks]
+    x = np.empty((len(blocks[0]), sum(block.shape[1] for block in blocks)))
+    for columns, block in zip(spans([b.shape[1] for b in blocks]), blocks, strict=True):
+        x[:, columns] = block
+    return x
+
+
+def centre(x: Array) -> Array:
+    """Take the mean off the rows of `x`, in place, and return it; a constant becomes exactly 0."""
+    first: Array = x[0].copy()
+    x -= first
+    mean: Array = x.mean(axis=0)
+    x -= mean
+    return first + mean
+
+
+def between(counts: Array, means: Array) -> tuple[Array, Array]:
+    """Of parts with counts `(T,)` and means `(T, D)`: the mean of all, and √n (mean_t − mean).
+
+    Means that agree stay what they are, to the bit.
+    """
+    mean: Array = means[0] + (counts / counts.sum()) @ (means - means[0])
+    spread: Array = np.sqrt(counts)[:, None] * (means - mean)
+    return mean, spread

@@ -1,0 +1,40 @@
+"""What a strategy gathers of the data in one pass, in pieces that merge."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Self
+
+from numpy.typing import NDArray
+
+from mmfuse.core.batch import Batch
+from mmfuse.core.linear_map import LinearMap
+
+
+class Statistic(ABC):
+    """An immutable value; an empty one changes nothing that it is merged with.
+
+    Sums are float64. Because pieces merge, one pass serves streaming, threads and machines, and a
+    model that keeps its statistic can go on learning without the rows it has seen.
+    """
+
+    @abstractmethod
+    def gather(self, tiles: Iterable[Batch]) -> Self:
+        """The statistic of these rows alone, which come a tile at a time."""
+
+    @abstractmethod
+    def merge(self, other: Self) -> Self:
+        """The statistic of both sets of rows."""
+
+    @abstractmethod
+    def mapped(self, maps: Sequence[Sequence[LinearMap]]) -> Self:
+        """What it would be had every modality's block gone through these maps, one by one."""
+
+    @abstractmethod
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All of it as named arrays, for a model file."""
+
+    @abstractmethod
+    def restored(self, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """The statistic whose `arrays` these are; self tells the shapes. Raises ModelError."""
