@@ -14,28 +14,44 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mmfuse.aligning import align
-    from mmfuse.api import Fused, check, fuse, inspect
+    from mmfuse.api import check, fuse, inspect
+    from mmfuse.applying import apply, fit, go_on, load, merge
     from mmfuse.catalogue import list_normalizations, list_strategies
     from mmfuse.converting import convert
     from mmfuse.core.time_options import TimeOptions
     from mmfuse.errors import MmfuseError
+    from mmfuse.model import Model
+    from mmfuse.work import Fused
 
 __version__ = "0.1.0"
 __all__ = [
     "Fused",
     "MmfuseError",
+    "Model",
     "TimeOptions",
     "__version__",
     "align",
+    "apply",
     "check",
     "convert",
+    "fit",
     "fuse",
+    "go_on",
     "inspect",
     "list_normalizations",
     "list_strategies",
+    "load",
+    "merge",
 ]
 
 _HOMES = {
+    "Fused": "mmfuse.work",
+    "Model": "mmfuse.model",
+    "apply": "mmfuse.applying",
+    "fit": "mmfuse.applying",
+    "go_on": "mmfuse.applying",
+    "load": "mmfuse.applying",
+    "merge": "mmfuse.applying",
     "MmfuseError": "mmfuse.errors",
     "TimeOptions": "mmfuse.core.time_options",
     "align": "mmfuse.aligning",

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mmfuse import __version__
-from mmfuse.api import placed, scratch_room
 from mmfuse.copying import copy_job, kept_layout
 from mmfuse.core import align as matching
 from mmfuse.core.align import By, Joining
@@ -21,13 +20,15 @@ from mmfuse.files.formats import Format, Layout, by_name, by_suffix
 from mmfuse.files.output import commit_all
 from mmfuse.files.output_folder import OutputFolder
 from mmfuse.files.paths import suffix
-from mmfuse.job import Job, Settings, run
+from mmfuse.job import Job, Settings
 from mmfuse.lock import Lock
 from mmfuse.output import OutputOptions, OutputTarget
 from mmfuse.prepare import check
 from mmfuse.request import Input, PerModality, inputs_of
+from mmfuse.running import run
 from mmfuse.sources import Opened, Option, SourceOptions, open_sources, said_format
 from mmfuse.summary import AlignSummary, Summary
+from mmfuse.work import placed, scratch_room
 
 
 def align(

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from mmfuse.api import Fused, finished
 from mmfuse.copying import copy_job, kept_layout
 from mmfuse.core.align import refuse_pools
 from mmfuse.core.alignment import Alignment
@@ -22,6 +21,7 @@ from mmfuse.output import STDOUT, OutputOptions, OutputTarget
 from mmfuse.prepare import check
 from mmfuse.request import inputs_of
 from mmfuse.sources import Option, SourceOptions, open_sources
+from mmfuse.work import Fused, finished, planned_only
 
 
 def convert(
@@ -77,7 +77,9 @@ def convert(
         target.protect(opened.protected)
         job = copy_job("convert", source, _as_it_stands(source), settings, target)
         locked = resources.enter_context(Lock(lock, opened, [place], dry_run=dry_run))
-        return finished(job, opened, target, locked, dry_run, progress)
+        if dry_run:
+            return planned_only(job, opened, target, locked)
+        return finished(job, opened, target, locked, progress)
 
 
 def _as_it_stands(source: Source) -> Alignment:

@@ -18,7 +18,7 @@ from mmfuse.errors import UsageError
 from mmfuse.files.formats import Format, Layout
 from mmfuse.job import Job, Settings
 from mmfuse.output import OutputOptions, OutputTarget
-from mmfuse.prepare import planned
+from mmfuse.prepare import new_fusion, planned
 from mmfuse.request import PerModality
 
 
@@ -60,7 +60,8 @@ def copy_job(
     settings = replace(settings, nan="keep", columnar=target is not None and target.columnar)
     none: PerModality[Any] = PerModality("", {})
     dtype = kept_dtype(source, alignment, settings)
-    job = planned(command, _Copy(), [source], alignment, none, none, settings, dtype)
+    fusion = new_fusion(_Copy(), [source], alignment, none, none, settings)
+    job = planned(command, fusion, [source], alignment, settings, dtype)
     return replace(job, settings=replace(settings, dtype=str(dtype)))
 
 

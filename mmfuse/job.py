@@ -1,9 +1,8 @@
-"""One fusion from sources to result: prepared from headers and ids alone, then run."""
+"""One fusion, decided from headers and ids alone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,20 +11,14 @@ from numpy.typing import NDArray
 
 from mmfuse import __version__
 from mmfuse.core.align import Joining
-from mmfuse.core.aligned import Aligned
 from mmfuse.core.alignment import Alignment
-from mmfuse.core.columns import ColumnEngine
-from mmfuse.core.engine import Engine
-from mmfuse.core.fusion import Fusion, Lesson, Missing
+from mmfuse.core.fusion import Fusion, Missing
 from mmfuse.core.options import options as options_of
 from mmfuse.core.plan import Access, Plan
-from mmfuse.core.source import Progress, Scratch, Sink, Source
+from mmfuse.core.source import Source
 from mmfuse.core.tally import Tally
 from mmfuse.core.time_align import TimeJoining
-from mmfuse.errors import InputError
-from mmfuse.files.blas import one_blas_thread
-from mmfuse.files.inputs import reading
-from mmfuse.findings import notes, refuse_nonfinite
+from mmfuse.findings import refuse_nonfinite
 from mmfuse.nonfinite import NanPolicy
 from mmfuse.summary import InputSummary, Summary
 
@@ -45,9 +38,8 @@ class Settings:
     time: TimeJoining | None = None
     keep: bool = False
     """Whether what was gathered to learn from is wanted, for a model."""
-
-
-SinkOf = Callable[["Job", Summary], Sink]
+    fuses: bool = True
+    """Whether there is an output; else the rows are only learned from."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +58,8 @@ class Job:
     not_finite: int = 0
     labels: NDArray[np.int64] | None = None
     """Of every row the number of its class, -1 where it has none."""
+    watched: Fusion | None = None
+    """What would learn from the rows, where their statistics are wanted beside a model's."""
 
     def settled(self, fusion: Fusion) -> Job:
         """The job with a fusion that has learned, and the columns that it turned out to have."""
@@ -181,115 +175,3 @@ def _holds(out: np.dtype[Any], stored: np.dtype[Any]) -> bool:
     if out == stored.newbyteorder("="):
         return True
     return np.can_cast(stored, out, "safe") and not (stored.kind in "iu" and stored.itemsize == 8)
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a job did: its summary, the job with what it had learned, and from what."""
-
-    summary: Summary
-    job: Job
-    lesson: Lesson | None = None
-
-
-def run(job: Job, sink_of: SinkOf | None, scratch: Scratch, progress: Progress) -> Done:
-    """Read and normalise all rows, learn from them, and fuse and write them.
-
-    sink_of: makes the sink, once it is certain which rows and columns the output has; None: the
-        rows are only learned from.
-    Raises InputError for values that are not finite, unless the settings say what to do.
-    """
-    with ExitStack() as opened, one_blas_thread(job.fusion.strategy.learns):
-        lesson = None
-        if job.plan.columns:
-            assert sink_of is not None
-            summary = job.summary()
-            tally = _run_columns(job, sink_of(job, summary), opened, progress)
-        else:
-            taken = [_taken(job, m, scratch, opened) for m in range(len(job.sources))]
-            if job.settings.nan == "drop":
-                job, taken = _without_bad_rows(job, taken, progress)
-            engine = _engine(job, taken, progress)
-            if job.fusion.learned is None:
-                lesson = engine.fit(job.fusion, job.refuse, keep=job.settings.keep)
-                job = job.settled(lesson.fusion)
-            summary = job.summary()
-            tally = Tally.empty(len(taken))
-            if sink_of is not None:
-                sink = sink_of(job, summary)
-                tally = engine.run(job.fusion, sink, len(job.columns), job.dtype)
-        job.refuse(tally)
-        for m, item in enumerate(summary.inputs):
-            item.norm = tally.norms(m, len(job.alignment), job.alignment.present(m))
-        summary.notes += notes(tally, job.sources, job.fusion, job.settings.nan)
-        for source, rows in zip(job.sources, job.alignment.rows, strict=True):
-            summary.notes += [f"{source.name}: {note}" for note in source.found(rows)]
-    return Done(summary, job, lesson)
-
-
-def _taken(job: Job, m: int, scratch: Scratch, opened: ExitStack) -> Aligned:
-    source = job.sources[m]
-    with reading(source.label):
-        taken = source.reader(job.alignment.rows[m], job.plan.ways[m], scratch)
-    opened.callback(taken.reader.close)
-    return Aligned(taken, source.dtype, job.alignment.ends[m], job.alignment.pools[m])
-
-
-def _engine(job: Job, taken: Sequence[Aligned], progress: Progress) -> Engine:
-    working = _working(job)
-    return Engine(
-        taken,
-        [x if rows.pools else rows.dtype for rows, x in zip(taken, working, strict=True)],
-        working,
-        job.plan,
-        checked=job.settings.nan != "keep",
-        progress=progress,
-        labels=job.labels,
-    )
-
-
-def _run_columns(job: Job, sink: Sink, opened: ExitStack, progress: Progress) -> Tally:
-    readers = [source.column_reader() for source in job.sources]
-    for reader in readers:
-        opened.callback(reader.close)
-    engine = ColumnEngine(
-        readers,
-        job.accesses,
-        [rows if rows is None else rows.astype(np.intp) for rows in job.alignment.rows],
-        _working(job),
-        job.fusion.schema.weights.tolist(),
-        job.plan,
-        checked=job.settings.nan != "keep",
-        progress=progress,
-    )
-    return engine.run(sink, job.dtype)
-
-
-def _working(job: Job) -> list[np.dtype[Any]]:
-    """For every source float32 where it holds all values and no more is asked for, else float64.
-
-    Integers that are only copied stay what they are.
-    """
-    natives = [source.dtype.newbyteorder("=") for source in job.sources]
-    if job.fusion.copies and job.dtype.kind in "iu" and set(natives) == {job.dtype}:
-        return natives
-    wide = job.dtype.itemsize > 4
-    exact = [np.can_cast(source.dtype, np.float32, "safe") and not wide for source in job.sources]
-    return [np.dtype(np.float32 if fits else np.float64) for fits in exact]
-
-
-def _without_bad_rows(
-    job: Job, taken: Sequence[Aligned], progress: Progress
-) -> tuple[Job, list[Aligned]]:
-    finite = _engine(job, taken, progress).finite_rows(job.fusion)
-    kept = np.flatnonzero(finite)
-    if not len(kept):
-        raise InputError("every row has a value that is not finite, and --nan drop leaves none")
-    job = replace(
-        job,
-        alignment=job.alignment.take(kept),
-        labels=None if job.labels is None else job.labels[kept],
-        plan=replace(job.plan, rows=len(kept)),
-        not_finite=len(finite) - len(kept),
-    )
-    return job, [rows.keep(kept) for rows in taken]

@@ -19,6 +19,7 @@ from mmfuse.files.digests import Digests, FileDigest
 from mmfuse.files.inputs import reading
 from mmfuse.files.output import OutputFile, write_stream, writing
 from mmfuse.files.paths import same_file
+from mmfuse.files.plain_json import distinct, fields, items, natural, parsed, text
 from mmfuse.sources import Opened
 
 LOCK_VERSION = 1
@@ -75,14 +76,14 @@ class Locked:
     def parse(cls, data: bytes) -> Locked:
         """Read a lock file's content. Raises InputError for anything but that."""
         try:
-            content = json.loads(data, object_pairs_hook=_distinct)
-            version, rows, inputs = _fields(content, "mmfuse_lock", "rows", "inputs")
+            content = parsed(data)
+            version, rows, inputs = fields(content, "mmfuse_lock", "rows", "inputs")
             if version != LOCK_VERSION or isinstance(version, bool):
                 raise InputError(f"a lock file of version {version!r}; this mmfuse reads 1")
-            named = [_input(item) for item in _list(inputs)]
-            count, ordered, unordered = _fields(rows, "count", "sha256", "sorted")
-            digest = RowsDigest(_natural(count), _hash(ordered), _hash(unordered))
-            return cls(digest, _distinct(named))
+            named = [_input(item) for item in items(inputs)]
+            count, ordered, unordered = fields(rows, "count", "sha256", "sorted")
+            digest = RowsDigest(natural(count), _hash(ordered), _hash(unordered))
+            return cls(digest, distinct(named))
         except (ValueError, RecursionError) as error:
             raise InputError(
                 f"not a lock file of mmfuse: {error}", hint="delete it to lock what is there now"
@@ -210,43 +211,12 @@ def _read(path: str) -> Locked:
 
 
 def _input(item: Any) -> tuple[str, list[FileDigest]]:
-    name, files = _fields(item, "name", "files")
+    name, files = fields(item, "name", "files")
     digests = []
-    for file in _list(files):
-        own, size, digest = _fields(file, "file", "size", "sha256")
-        digests.append(FileDigest(_text(own), _natural(size), _hash(digest)))
-    return _text(name), digests
-
-
-def _fields(value: Any, *names: str) -> list[Any]:
-    if not isinstance(value, dict) or set(value) != set(names):
-        raise ValueError(f"an object of {', '.join(names)} is expected")
-    return [value[name] for name in names]
-
-
-def _distinct(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a name stands twice")
-    return found
-
-
-def _list(value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise ValueError("a list is expected")
-    return value
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("a name is no text")
-    return value
-
-
-def _natural(value: Any) -> int:
-    if type(value) is not int or not 0 <= value < 1 << 63:
-        raise ValueError("a count is no natural number")
-    return value
+    for file in items(files):
+        own, size, digest = fields(file, "file", "size", "sha256")
+        digests.append(FileDigest(text(own), natural(size), _hash(digest)))
+    return text(name), digests
 
 
 def _hash(value: Any) -> str:

@@ -7,7 +7,6 @@ from typing import Literal
 import numpy as np
 
 from mmfuse.core.batch import Block
-from mmfuse.core.chain import Stage
 from mmfuse.core.normalization import Normalization
 from mmfuse.core.scatter import Scatter
 from mmfuse.core.statistics import Moments
@@ -16,14 +15,14 @@ from mmfuse.core.strategy import Learned
 NanPolicy = Literal["error", "keep", "zero", "mean", "drop"]
 
 
-class _ToZero(Normalization):
+class ToZero(Normalization):
     """Every value that is not finite becomes 0."""
 
     def normalize(self, x: Block, learned: Learned) -> None:
         x[~np.isfinite(x)] = 0
 
 
-class _ToMean(Normalization):
+class ToMean(Normalization):
     """Every value that is not finite becomes the mean of its column's finite values."""
 
     learns = True
@@ -37,12 +36,3 @@ class _ToMean(Normalization):
 
     def degenerate_columns(self, moments: Moments) -> int:
         return int(np.count_nonzero(moments.count == 0))
-
-
-def filling(policy: NanPolicy) -> tuple[Stage, ...]:
-    """The stages that a policy puts before a modality's normalisations."""
-    if policy == "zero":
-        return (Stage.of("nan-zero", _ToZero()),)
-    if policy == "mean":
-        return (Stage.of("nan-mean", _ToMean()),)
-    return ()

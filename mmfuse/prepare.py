@@ -10,11 +10,9 @@ import numpy as np
 
 from mmfuse.core.align import align
 from mmfuse.core.alignment import Alignment
-from mmfuse.core.chain import Stage
-from mmfuse.core.fusion import Fusion, MissingMean
+from mmfuse.core.fusion import Fusion
 from mmfuse.core.join import DUPLICATES, JOINS
 from mmfuse.core.plan import Access, plan
-from mmfuse.core.registry import normalization
 from mmfuse.core.scatter import scatter_bytes
 from mmfuse.core.schema import Modality, Schema
 from mmfuse.core.source import Source
@@ -23,59 +21,63 @@ from mmfuse.core.time_align import align_in_time
 from mmfuse.errors import AlignmentError, UsageError
 from mmfuse.files.machine import available_memory
 from mmfuse.job import Job, Settings
-from mmfuse.nonfinite import filling
 from mmfuse.request import PerModality
+from mmfuse.stages import chain_of
 
-_DTYPES = ("float16", "float32", "float64")
-_MISSING = ("zero", "mean", "nan", "error")
-_POLICIES = ("error", "keep", "zero", "mean", "drop")
+DTYPES = ("float16", "float32", "float64")
+MISSING = ("zero", "mean", "nan", "error")
+POLICIES = ("error", "keep", "zero", "mean", "drop")
 
 
-def prepare(
-    command: str,
-    strategy: Strategy,
-    sources: Sequence[Source],
-    normalize: PerModality[str | Sequence[str]],
-    weight: PerModality[float],
-    settings: Settings,
-) -> Job:
-    """Align the rows and plan the work. Raises a MmfuseError for whatever cannot be done."""
+def aligned(sources: Sequence[Source], settings: Settings) -> Alignment:
+    """Match the rows, by id or in time. Raises a MmfuseError for whatever cannot be done."""
     check(settings)
-    alignment = (
-        align(sources, settings.joining)
-        if settings.time is None
-        else align_in_time(sources, settings.time)
-    )
-    dtype = np.dtype(settings.dtype)
-    return planned(command, strategy, sources, alignment, normalize, weight, settings, dtype)
+    if settings.time is not None:
+        return align_in_time(sources, settings.time)
+    return align(sources, settings.joining)
 
 
-def planned(
-    command: str,
+def new_fusion(
     strategy: Strategy,
     sources: Sequence[Source],
     alignment: Alignment,
     normalize: PerModality[str | Sequence[str]],
     weight: PerModality[float],
     settings: Settings,
-    dtype: np.dtype[Any],
-) -> Job:
-    """Plan the work on rows that are aligned."""
-    _refuse_missing(alignment, sources, settings)
+) -> Fusion:
+    """A fusion of these sources that has learned nothing. Raises UsageError."""
     modalities = (Modality(s.name, s.columns, _weight(weight, s.name)) for s in sources)
-    schema = Schema(tuple(modalities))
     chains = tuple(
-        (
-            *filling(settings.nan),
-            *_chain(normalize.get(source.name, "none")),
-            *_learning_mean(alignment.present(m) is not None and settings.missing == "mean"),
+        chain_of(
+            normalize.get(source.name, "none"),
+            settings.nan,
+            learns_missing=alignment.present(m) is not None and settings.missing == "mean",
         )
         for m, source in enumerate(sources)
     )
+    fusion = Fusion(Schema(tuple(modalities)), chains, strategy, missing=settings.missing)
+    if strategy.learns and settings.nan == "keep":
+        raise UsageError(
+            "--nan keep lets values pass that are not finite, and nothing is learned from those",
+            hint="--nan zero, mean or drop mends them",
+        )
+    return fusion
+
+
+def planned(
+    command: str,
+    fusion: Fusion,
+    sources: Sequence[Source],
+    alignment: Alignment,
+    settings: Settings,
+    dtype: np.dtype[Any],
+    watched: Fusion | None = None,
+) -> Job:
+    """Plan the work on rows that are aligned. Raises a MmfuseError for what cannot be done."""
+    _refuse_missing(alignment, sources, settings)
+    strategy, schema = fusion.settled, fusion.schema
     columns = strategy.columns(schema)
     accesses = [_access(source, alignment, m) for m, source in enumerate(sources)]
-    fusion = Fusion(schema, chains, strategy, missing=settings.missing)
-    _refuse_kept_nan(fusion, settings)
     work = plan(
         len(alignment),
         accesses,
@@ -84,15 +86,18 @@ def planned(
         threads=settings.threads or len(os.sched_getaffinity(0)),
         memory=settings.memory,
         cache=available_memory() // 2,  # the output wants its share
-        passes=1 + (settings.nan == "drop") + max(fusion.passes, settings.keep),
+        passes=_passes(fusion, settings) + (watched is not None),
         columnar=settings.columnar,
         columnwise=strategy.stacks
-        and settings.nan != "drop"
-        and not (settings.keep or any(chains)),
-        statistic=strategy.statistic_bytes(schema) + _scatter_bytes(fusion),
+        and watched is None
+        and not (settings.nan == "drop" or settings.keep or any(fusion.chains)),
+        statistic=_statistic_bytes(watched or fusion),
         whole=strategy.workspace(len(alignment), schema) if strategy.whole else None,
     )
-    job = Job(command, sources, alignment, accesses, fusion, columns, dtype, work, settings)
+    job = Job(
+        command, sources, alignment, accesses, fusion, columns, dtype, work, settings,
+        watched=watched,
+    )  # fmt: skip
     if clash := next((name for name in job.flags if name in columns), None):
         raise UsageError(
             f"two output columns would be named {clash!r}", hint="name the inputs otherwise"
@@ -104,9 +109,9 @@ def check(settings: Settings) -> None:
     """Raise UsageError for a value that is none of those known."""
     joining = settings.joining
     for option, value, known in (
-        ("--dtype", settings.dtype, _DTYPES),
-        ("--nan", settings.nan, _POLICIES),
-        ("--missing", settings.missing, (None, *_MISSING)),
+        ("--dtype", settings.dtype, DTYPES),
+        ("--nan", settings.nan, POLICIES),
+        ("--missing", settings.missing, (None, *MISSING)),
         ("--join", joining.how, JOINS),
         ("--duplicates", joining.duplicates, DUPLICATES),
     ):
@@ -133,10 +138,6 @@ def _refuse_missing(alignment: Alignment, sources: Sequence[Source], settings: S
             )
 
 
-def _learning_mean(wanted: bool) -> tuple[Stage, ...]:
-    return (Stage.of("missing-mean", MissingMean()),) if wanted else ()
-
-
 def _access(source: Source, alignment: Alignment, m: int) -> Access:
     rows = alignment.rows[m]
     return Access(
@@ -151,21 +152,21 @@ def _access(source: Source, alignment: Alignment, m: int) -> Access:
     )
 
 
-def _refuse_kept_nan(fusion: Fusion, settings: Settings) -> None:
-    if fusion.strategy.learns and settings.nan == "keep":
-        raise UsageError(
-            "--nan keep lets values pass that are not finite, and nothing is learned from those",
-            hint="--nan zero, mean or drop mends them",
-        )
+def _passes(fusion: Fusion, settings: Settings) -> int:
+    """How often every row is read."""
+    return (settings.nan == "drop") + max(fusion.passes, settings.keep) + settings.fuses
 
 
-def _scatter_bytes(fusion: Fusion) -> int:
-    """Of the modalities whose normalisation mixes their columns."""
-    return sum(
+def _statistic_bytes(fusion: Fusion) -> int:
+    """Of what the strategy learns from, and the modalities whose normalisation mixes columns."""
+    if fusion.learned is not None:
+        return 0
+    mixing = [
         scatter_bytes((dim,))
         for dim, chain in zip(fusion.schema.dims, fusion.chains, strict=True)
         if any(stage.normalization.mixes for stage in chain)
-    )
+    ]
+    return fusion.strategy.statistic_bytes(fusion.schema) + sum(mixing)
 
 
 def _weight(weight: PerModality[float], name: str) -> float:
@@ -173,9 +174,3 @@ def _weight(weight: PerModality[float], name: str) -> float:
     if not np.isfinite(value):
         raise UsageError(f"--weight of {name} is {value}; it must be a finite number")
     return value
-
-
-def _chain(names: str | Sequence[str]) -> tuple[Stage, ...]:
-    listed = names.split(",") if isinstance(names, str) else list(names)
-    stages = (Stage.of(name, normalization(name.strip())) for name in listed)
-    return tuple(stage for stage in stages if stage.name != "none")

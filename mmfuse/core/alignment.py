@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -83,6 +84,18 @@ class Alignment:
             return None
         has: NDArray[np.bool_] = np.diff(ends, prepend=0) > 0
         return None if has.all() else has
+
+    def of(self, sources: Sequence[int | None]) -> Alignment:
+        """The same rows of these sources, by number; None is one that has none of them."""
+        nothing = np.zeros(len(self), np.int64)
+        return replace(
+            self,
+            rows=tuple(nothing[:0] if m is None else self.rows[m] for m in sources),
+            read=tuple(0 if m is None else self.read[m] for m in sources),
+            ends=tuple(nothing if m is None else self.ends[m] for m in sources),
+            pools=tuple("mean" if m is None else self.pools[m] for m in sources),
+            unmatched=tuple(0 if m is None else self.unmatched[m] for m in sources),
+        )
 
     def take(self, kept: Rows) -> Alignment:
         """Only the output rows `kept`, in that order."""

@@ -54,15 +54,15 @@ class Engine:
         wanted = keep or fusion.strategy.learns
         while wanted or fusion.unlearned:
             last = fusion.ready
-            gathered, tally = self._gather_all(fusion, keep and last)
+            gathered, tally = self.gather(fusion, all_moments=keep and last)
             accept(tally)
             lesson = Lesson(fusion, gathered)
             fusion = fusion.learn(gathered)
             wanted = wanted and not last
         return lesson
 
-    def _gather_all(self, fusion: Fusion, all_moments: bool) -> tuple[Gathered, Tally]:
-        """What every modality is where its next stage has to learn, and where it is fused."""
+    def gather(self, fusion: Fusion, *, all_moments: bool = True) -> tuple[Gathered, Tally]:
+        """What a fusion that has not learned all wants to know of the rows."""
         total = fusion.empty(all_moments=all_moments), Tally.empty(len(self.taken))
         empty = total[0]
 

@@ -1,0 +1,228 @@
+"""Public functions `fit`, `apply`, `merge`, `go_on` and `load`: what is done with models."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import partial, reduce
+from typing import Any, TypedDict, Unpack
+
+from mmfuse.core.align import By, Joining
+from mmfuse.core.fusion import Missing
+from mmfuse.core.join import Duplicates, Join
+from mmfuse.core.source import Progress, unseen
+from mmfuse.core.strategy import Strategy
+from mmfuse.core.time_options import TimeOptions
+from mmfuse.errors import UsageError
+from mmfuse.files.blas import one_blas_thread
+from mmfuse.files.formats import Layout
+from mmfuse.files.output import commit_all
+from mmfuse.fitting import applied_job, inputs_for
+from mmfuse.job import Settings
+from mmfuse.learning import model_of, new_job, strategy_of, trained_on
+from mmfuse.model import Model
+from mmfuse.model_file import read_model
+from mmfuse.nonfinite import NanPolicy
+from mmfuse.output import OutputOptions
+from mmfuse.request import Input, PerModality, inputs_of
+from mmfuse.running import Done
+from mmfuse.saving import Saving
+from mmfuse.sources import Option, SourceOptions
+from mmfuse.timing import in_time
+from mmfuse.work import Asked, Fused, carry_out
+
+Path = str | os.PathLike[str]
+
+
+class Reading(TypedDict, total=False):
+    """How rows are read, matched and worked on: each as in `fuse`."""
+
+    ids: Option
+    id_column: Option
+    column: Option
+    input_format: Option
+    sidecar: bool
+    id_transform: Option
+    time: TimeOptions | None
+    pool: Option
+    pool_mask_zeros: bool
+    by: By
+    join: Join
+    duplicates: Duplicates
+    sort_ids: bool
+    strict: bool
+    min_overlap: float
+    dtype: str
+    threads: int | None
+    memory: int
+    lock: Path | None
+    clobber: bool
+    dry_run: bool
+    progress: Progress
+
+
+def fit(
+    strategy: str | Strategy,
+    modalities: Mapping[str, Any] | Sequence[Any],
+    output: Path | None = None,
+    *,
+    options: Mapping[str, Any] | None = None,
+    normalize: Option = None,
+    weight: Option = None,
+    missing: Missing | None = None,
+    nan: NanPolicy = "error",
+    **reading: Unpack[Reading],
+) -> Fused:
+    """Learn a fusion from rows without fusing them; the result's `model` is what was learned.
+
+    output: a file for the model. The other parameters are those of `fuse`.
+    Raises what `fuse` raises.
+    """
+    chosen, command = strategy_of(strategy, options or {})
+    inputs = inputs_of(modalities)
+    names = [item.name for item in inputs]
+    normalizations = PerModality.of("--normalize", normalize, names)
+    weights = PerModality.of("--weight", weight, names)
+    asked = _asked(inputs, reading, missing=missing, nan=nan, keep=True, fuses=False, save=output)
+    return carry_out(asked, partial(new_job, command, chosen, normalizations, weights), model_of)
+
+
+def apply(
+    model: Model | Path,
+    modalities: Mapping[str, Any] | Sequence[Any],
+    output: Path | None = None,
+    *,
+    nan: NanPolicy | None = None,
+    missing: Missing | None = None,
+    check_drift: bool = False,
+    format: str | None = None,
+    layout: Layout | None = None,
+    compression: str | None = None,
+    shard_rows: int | None = None,
+    **reading: Unpack[Reading],
+) -> Fused:
+    """Fuse new rows as a model has learned to.
+
+    modalities: named as those of the model, whose columns they must have. One may be left out
+        where the strategy can fuse rows that lack it.
+    nan, missing: as in `fuse`; None: as in the run that made the model.
+    check_drift: tell how the new rows differ from those learned from; see `drift`.
+    The other parameters are those of `fuse`.
+
+    Raises ModelError where the model and the modalities do not fit, and what `fuse` raises.
+    """
+    known = load(model)
+    inputs = inputs_for(known, inputs_of(modalities))
+    reading.setdefault("dtype", known.dtype)
+    wanted = OutputOptions(format, layout, compression, reading.get("clobber", True), shard_rows)
+    policy = known.nan if nan is None else nan
+    asked = _asked(inputs, reading, missing=missing, nan=policy, output=output, wanted=wanted)
+    return carry_out(asked, partial(applied_job, known, check_drift, missing))
+
+
+def go_on(
+    model: Model | Path,
+    modalities: Mapping[str, Any] | Sequence[Any],
+    output: Path | None = None,
+    **reading: Unpack[Reading],
+) -> Fused:
+    """Let a model learn from further rows, as if it had seen them from the beginning.
+
+    output: a file for the model that comes of it, which may be the one it was read from.
+    The other parameters are those of `fuse`. Raises ModelError where it cannot, and what `fuse`
+    raises.
+    """
+    known = load(model)
+    known.refuse_more()
+    inputs = inputs_for(known, inputs_of(modalities))
+    reading.setdefault("dtype", known.dtype)
+    asked = _asked(
+        inputs, reading, missing=known.fusion.missing, nan=known.nan, fuses=False, save=output
+    )
+
+    def went_on(done: Done) -> Model:
+        assert done.gathered is not None
+        with one_blas_thread():
+            return known.went_on(done.gathered, len(done.job.alignment), [trained_on(done)])
+
+    return carry_out(asked, partial(applied_job, known, True, None), went_on)
+
+
+def merge(
+    models: Sequence[Model | Path], output: Path | None = None, clobber: bool = True
+) -> Model:
+    """One model of the rows of all, as if it had learned from them at once.
+
+    Raises UsageError for fewer than two, ModelError for models that were made otherwise.
+    """
+    if len(models) < 2:
+        raise UsageError("merge takes two models or more")
+    saving = Saving(None if output is None else os.fspath(output), clobber)
+    try:
+        with one_blas_thread():
+            merged = reduce(Model.merge, map(load, models))
+        commit_all(saving.write(merged))
+    finally:
+        saving.close()
+    return merged
+
+
+def load(model: Model | Path) -> Model:
+    """A model from its file. Raises ModelError for what is none, InputError if none is there."""
+    return model if isinstance(model, Model) else read_model(os.fspath(model))
+
+
+def _asked(
+    inputs: Sequence[Input],
+    reading: Reading,
+    *,
+    missing: Missing | None,
+    nan: NanPolicy,
+    keep: bool = False,
+    fuses: bool = True,
+    output: Path | None = None,
+    wanted: OutputOptions | None = None,
+    save: Path | None = None,
+) -> Asked:
+    time, pool = reading.get("time"), reading.get("pool")
+    joining = Joining(
+        reading.get("by", "auto"),
+        reading.get("join", "inner"),
+        reading.get("duplicates", "error"),
+        reading.get("sort_ids", False),
+        reading.get("strict", False),
+        reading.get("min_overlap", 0.0),
+    )
+    how = SourceOptions(
+        reading.get("ids"),
+        reading.get("id_column"),
+        reading.get("column"),
+        reading.get("input_format"),
+        reading.get("sidecar", True),
+        reading.get("id_transform"),
+        time,
+        pool,
+        reading.get("pool_mask_zeros", False),
+    )
+    settings = Settings(
+        joining,
+        missing,
+        reading.get("dtype", "float32"),
+        nan,
+        reading.get("threads"),
+        reading.get("memory", 512 << 20),
+        time=in_time(time, joining, pool, [item.name for item in inputs]),
+        keep=keep,
+        fuses=fuses,
+    )
+    return Asked(
+        tuple(inputs),
+        how,
+        settings,
+        output,
+        OutputOptions(clobber=reading.get("clobber", True)) if wanted is None else wanted,
+        reading.get("lock"),
+        save,
+        reading.get("dry_run", False),
+        reading.get("progress", unseen),
+    )

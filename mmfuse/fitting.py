@@ -1,0 +1,128 @@
+"""Whether modalities are those of a model, and the job of fusing them as it has learned to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from mmfuse.core.alignment import Alignment
+from mmfuse.core.fusion import Missing
+from mmfuse.core.schema import Modality
+from mmfuse.core.source import Source
+from mmfuse.errors import ModelError
+from mmfuse.files.memory import ArraySource
+from mmfuse.job import Job, Settings
+from mmfuse.model import Model
+from mmfuse.prepare import aligned, planned
+from mmfuse.request import Input
+from mmfuse.sources import Opened
+
+_EXAMPLES = 3
+
+
+def inputs_for(model: Model, inputs: Sequence[Input]) -> tuple[Input, ...]:
+    """The inputs in the order of the model's modalities.
+
+    The one input of a model of one modality may have any name. Raises ModelError for inputs that
+    the model does not know, or modalities that are not there and have to be.
+    """
+    names = model.schema.names
+    if len(names) == len(inputs) == 1:
+        return (replace(inputs[0], name=names[0]),)
+    told = "the model has " + ", ".join(names)
+    for item in inputs:
+        if item.name not in names:
+            raise ModelError(
+                f"{item.name} is no modality of the model", hint=f"name inputs as NAME=FILE; {told}"
+            )
+    given = {item.name: item for item in inputs}
+    lacking = [name for name in names if name not in given]
+    if lacking and not model.fusion.fuses_present:
+        raise ModelError(
+            f"the model needs {', '.join(lacking)} too: {model.strategy} does not fuse rows that "
+            "lack a modality",
+            hint=told,
+        )
+    return tuple(given[name] for name in names if name in given)
+
+
+def applied_job(
+    model: Model, watch: bool, missing: Missing | None, opened: Opened, settings: Settings
+) -> Job:
+    """The job of fusing what was opened as the model has learned to.
+
+    watch: whether the statistics of the rows are wanted as well.
+    Raises ModelError for columns that are not the model's, and a MmfuseError for all else.
+    """
+    known = {modality.name: modality for modality in model.schema.modalities}
+    for source in opened.sources:
+        _refuse_other_columns(source, known[source.name])
+    alignment = aligned(opened.sources, settings)
+    sources, alignment = _with_absent(model, opened.sources, alignment)
+    fusion = model.fusion if missing is None else replace(model.fusion, missing=missing)
+    before = model.before if watch else None
+    dtype = np.dtype(settings.dtype)
+    return planned(model.strategy, fusion, sources, alignment, settings, dtype, before)
+
+
+def _refuse_other_columns(source: Source, modality: Modality) -> None:
+    own, its = source.columns, modality.columns
+    if own == its:
+        return
+    if len(own) != len(its):
+        raise ModelError(
+            f"{source.name} has {len(own):,} columns, and the model learned from {len(its):,}",
+            where=source.label,
+            hint=_which_differ(own, its),
+        )
+    if sorted(own) == sorted(its):
+        raise ModelError(
+            f"the columns of {source.name} stand in another order than those the model learned "
+            "from",
+            where=source.label,
+            hint="--column NAME=… in the model's order, or write the file as it was",
+        )
+    raise ModelError(
+        f"{source.name} has other columns than the model learned from",
+        where=source.label,
+        hint=_which_differ(own, its),
+    )
+
+
+def _which_differ(own: Sequence[str], its: Sequence[str]) -> str | None:
+    parts = []
+    for what, more in (("lacks", set(its) - set(own)), ("has besides", set(own) - set(its))):
+        if more:
+            names = sorted(more, key=lambda name: (len(name), name))
+            others = f" and {len(names) - _EXAMPLES:,} more" if len(names) > _EXAMPLES else ""
+            parts.append(f"it {what} {', '.join(names[:_EXAMPLES])}{others}")
+    return "; ".join(parts) or None
+
+
+def _with_absent(
+    model: Model, sources: Sequence[Source], alignment: Alignment
+) -> tuple[list[Source], Alignment]:
+    """The sources and their alignment with modalities of the model that no row has."""
+    given = {source.name: m for m, source in enumerate(sources)}
+    places = [given.get(modality.name) for modality in model.schema.modalities]
+    every = [
+        _none_of(modality) if m is None else sources[m]
+        for m, modality in zip(places, model.schema.modalities, strict=True)
+    ]
+    return every, alignment.of(places)
+
+
+def _none_of(modality: Modality) -> Source:
+    """A source without a row."""
+    return ArraySource(
+        name=modality.name,
+        label=modality.name,
+        columns=modality.columns,
+        rows=0,
+        dtype=np.dtype(np.float32),
+        ids=None,
+        id_source="",
+        array=np.empty((0, modality.dim), np.float32),
+    )

@@ -1,0 +1,164 @@
+"""One run from what is asked for to its result: what `fuse`, `fit`, `apply` and `convert` share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmfuse.core.ids import Ids, IntegerIds
+from mmfuse.core.source import Progress, Sink, unseen
+from mmfuse.files.output import commit_all
+from mmfuse.files.scratch import ScratchRoom
+from mmfuse.job import Job, Settings
+from mmfuse.lock import Lock
+from mmfuse.model import Model
+from mmfuse.output import STDOUT, MemorySink, OutputOptions, OutputTarget
+from mmfuse.request import Input
+from mmfuse.running import Done, run
+from mmfuse.saving import Saving
+from mmfuse.sharded_output import output_target
+from mmfuse.sources import Opened, SourceOptions, open_sources
+from mmfuse.summary import Summary
+
+
+@dataclass(frozen=True)
+class Fused:
+    """The result of `fuse`.
+
+    matrix: `(n, d)`; None where the result was written to a file, or for a dry run.
+    columns: the names of the `d` columns. summary: what was done.
+    times: of the rows in nanoseconds, where they met in time.
+    model: what was learned, where it was wanted or anything was; see `fit` and `apply`.
+    """
+
+    row_ids: Ids
+    matrix: NDArray[Any] | None
+    columns: tuple[str, ...]
+    summary: Summary
+    times: NDArray[np.int64] | None = None
+    model: Model | None = None
+
+    @property
+    def ids(self) -> NDArray[Any]:
+        """One id a row, `(n,)`: int64 where every input's ids are integers, else str objects."""
+        if isinstance(self.row_ids, IntegerIds):
+            return self.row_ids.values
+        return np.array(list(self.row_ids), object)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What every run is asked for; see `fuse`. save: where a model is to be written."""
+
+    inputs: tuple[Input, ...]
+    how: SourceOptions
+    settings: Settings
+    output: str | os.PathLike[str] | None = None
+    wanted: OutputOptions = field(default_factory=OutputOptions)
+    lock: str | os.PathLike[str] | None = None
+    save: str | os.PathLike[str] | None = None
+    dry_run: bool = False
+    progress: Progress = unseen
+
+
+def carry_out(
+    asked: Asked,
+    make: Callable[[Opened, Settings], Job],
+    learned: Callable[[Done], Model] | None = None,
+) -> Fused:
+    """Open everything, do the job that `make` makes of it, and let all that is written appear.
+
+    learned: the model that comes of it.
+    """
+    with ExitStack() as resources:
+        target = None
+        if asked.output is not None:  # before the inputs: what cannot be written fails at once
+            target = output_target(os.fspath(asked.output), asked.wanted, dry_run=asked.dry_run)
+            resources.callback(target.close)
+        save = None if asked.save is None else os.fspath(asked.save)
+        saving = Saving(save, asked.wanted.clobber, dry_run=asked.dry_run)
+        resources.callback(saving.close)
+        opened = open_sources(asked.inputs, asked.how)
+        places = [] if target is None else [target.path]
+        if target is not None:
+            target.protect(opened.protected)
+        saving.protect([*opened.protected, *places])
+        columnar = target is not None and target.columnar
+        job = make(opened, replace(asked.settings, columnar=columnar))
+        places += [] if save is None else [save]
+        lock = resources.enter_context(Lock(asked.lock, opened, places, dry_run=asked.dry_run))
+        if asked.dry_run:
+            return planned_only(job, opened, target, lock)
+        return finished(job, opened, target, lock, asked.progress, saving, learned)
+
+
+def planned_only(job: Job, opened: Opened, target: OutputTarget | None, lock: Lock) -> Fused:
+    """What would be done."""
+    if job.settings.nan != "drop":  # then only a run tells which rows there are
+        lock.rows(job.alignment.ids)
+    lock.finish()
+    planned = replace(placed(target, job.summary()), dry_run=True, reads=opened.files)
+    return _fused(job, planned, None)
+
+
+def finished(
+    job: Job,
+    opened: Opened,
+    target: OutputTarget | None,
+    lock: Lock,
+    progress: Progress,
+    saving: Saving | None = None,
+    learned: Callable[[Done], Model] | None = None,
+) -> Fused:
+    """Do the job, and let all files appear, or none."""
+    scratch = scratch_room(job, target, progress)
+    memory: list[MemorySink] = []
+
+    def sink_of(final: Job, summary: Summary) -> Sink:
+        lock.rows(final.alignment.ids)
+        if target is not None:
+            return target.sink(final, summary)
+        memory.append(MemorySink(len(final.alignment), len(final.columns), final.dtype))
+        return memory[0]
+
+    done = run(job, sink_of if job.settings.fuses else None, scratch, progress)
+    summary, model = done.summary, None if learned is None else learned(done)
+    if not job.settings.fuses:
+        lock.rows(done.job.alignment.ids)
+    summary.reads = opened.files
+    others = [] if saving is None else saving.write(model)
+    lock.finish([*others, *([] if target is None else target.files)])
+    if target is None:
+        commit_all([*lock.files, *others])
+    else:
+        summary.bytes = target.commit([*lock.files, *others]) or summary.bytes
+    matrix = memory[0].matrix if memory else None
+    return _fused(done.job, placed(target, summary), matrix, model)
+
+
+def scratch_room(job: Job, target: OutputTarget | None, progress: Progress) -> ScratchRoom:
+    """Beside the output, where there is room for it; else where temporary files go."""
+    folder = None
+    if target is not None and target.path != STDOUT and "TMPDIR" not in os.environ:
+        folder = os.path.dirname(os.path.realpath(target.path))
+    return ScratchRoom(job.plan.bucket_rows, folder, job.plan.threads, progress)
+
+
+def _fused(
+    job: Job, summary: Summary, matrix: NDArray[Any] | None, model: Model | None = None
+) -> Fused:
+    found = job.alignment
+    return Fused(found.ids, matrix, tuple(job.columns), summary, found.times, model)
+
+
+def placed(target: OutputTarget | None, summary: Summary) -> Summary:
+    """The summary with the place of the output."""
+    if target is None:
+        return summary
+    return replace(summary, output=target.path, format=target.format_name, layout=target.layout)
