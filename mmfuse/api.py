@@ -103,7 +103,8 @@ def fuse(
     keep = save is not None
     settings = Settings(joining, missing, dtype, nan, threads, memory, time=timed, keep=keep)
     wanted = OutputOptions(format, layout, compression, clobber, shard_rows)
-    asked = Asked(inputs, how, settings, output, wanted, lock, save, dry_run, progress)
+    beside = {"lock": lock, "save": save, "dry_run": dry_run, "progress": progress}
+    asked = Asked(inputs, how, settings, output, wanted, **beside)  # type: ignore[arg-type]
     scales = (
         PerModality.of("--normalize", normalize, names),
         PerModality.of("--weight", weight, names),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial, reduce
 from typing import Any, TypedDict, Unpack
 
@@ -117,6 +118,8 @@ def apply(
     wanted = OutputOptions(format, layout, compression, reading.get("clobber", True), shard_rows)
     policy = known.nan if nan is None else nan
     asked = _asked(inputs, reading, missing=missing, nan=policy, output=output, wanted=wanted)
+    if not isinstance(model, Model):
+        asked = replace(asked, beside=[os.fspath(model)])
     return carry_out(asked, partial(applied_job, known, check_drift, missing))
 
 
@@ -143,7 +146,9 @@ def go_on(
     def went_on(done: Done) -> Model:
         assert done.gathered is not None
         with one_blas_thread():
-            return known.went_on(done.gathered, len(done.job.alignment), [trained_on(done)])
+            model = known.went_on(done.gathered, len(done.job.alignment), [trained_on(done)])
+        done.summary.notes.append(f"the model has learned from {model.learned_from:,} rows in all")
+        return model
 
     return carry_out(asked, partial(applied_job, known, True, None), went_on)
 
@@ -221,8 +226,8 @@ def _asked(
         settings,
         output,
         OutputOptions(clobber=reading.get("clobber", True)) if wanted is None else wanted,
-        reading.get("lock"),
-        save,
-        reading.get("dry_run", False),
-        reading.get("progress", unseen),
+        lock=reading.get("lock"),
+        save=save,
+        dry_run=reading.get("dry_run", False),
+        progress=reading.get("progress", unseen),
     )

@@ -124,5 +124,6 @@ def _none_of(modality: Modality) -> Source:
         dtype=np.dtype(np.float32),
         ids=None,
         id_source="",
+        notes=("is not given: every row lacks it",),
         array=np.empty((0, modality.dim), np.float32),
     )

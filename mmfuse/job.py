@@ -164,7 +164,7 @@ class Job:
             for source in self.sources
             if not _holds(self.dtype, source.dtype)
         ]
-        if not rounded:
+        if not rounded or not self.settings.fuses:
             return []
         more = "; --dtype float64 keeps more" if self.dtype.itemsize < 8 else ""
         return [f"rounded to {self.dtype}: {', '.join(rounded)}{more}"]

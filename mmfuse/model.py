@@ -22,7 +22,8 @@ class Model:
 
     fusion: the strategy and its normalisations with what they learned. gathered: the statistics
         of the training data, of every modality's block after the first `seen` stages of its chain.
-    rows: how many rows were learned from. nan, dtype: how values were cleaned and computed.
+    rows: how many there were, of which some may lack what learning takes. nan, dtype: how values
+        were cleaned and computed.
     training: the inputs of the runs that it learned from, as in the record of an output.
     """
 
@@ -55,6 +56,12 @@ class Model:
     def schema(self) -> Schema:
         """The modalities in their order: names, columns, weights."""
         return self.fusion.schema
+
+    @property
+    def learned_from(self) -> int:
+        """How many rows were learned from."""
+        statistic = self.gathered.statistic
+        return self.rows if statistic is None else statistic.n
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -70,7 +70,9 @@ def run(job: Job, sink_of: SinkOf | None, scratch: Scratch, progress: Progress) 
                 tally = engine.run(job.fusion, sink, len(job.columns), job.dtype)
         job.refuse(tally)
         for m, item in enumerate(summary.inputs):
-            item.norm = tally.norms(m, len(job.alignment), job.alignment.present(m))
+            has = job.alignment.present(m)
+            item.norm = tally.norms(m, len(job.alignment), has) if sink_of is not None else None
+        summary.notes += _unlearned(lesson.gathered if lesson else gathered, job)
         summary.notes += notes(tally, job.sources, job.fusion, job.settings.nan)
         for source, rows in zip(job.sources, job.alignment.rows, strict=True):
             summary.notes += [f"{source.name}: {note}" for note in source.found(rows)]
@@ -143,3 +145,11 @@ def _without_bad_rows(
         not_finite=len(finite) - len(kept),
     )
     return job, [rows.keep(kept) for rows in taken]
+
+
+def _unlearned(gathered: Gathered | None, job: Job) -> list[str]:
+    """How many rows nothing was learned from, for people."""
+    if gathered is None or gathered.statistic is None:
+        return []
+    left = len(job.alignment) - gathered.statistic.n
+    return [f"{left:,} rows lack a modality: nothing is learned from them"] if left else []

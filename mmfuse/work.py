@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -54,7 +54,10 @@ class Fused:
 
 @dataclass(frozen=True)
 class Asked:
-    """What every run is asked for; see `fuse`. save: where a model is to be written."""
+    """What every run is asked for; see `fuse`.
+
+    save: where a model is to be written. beside: files that are read beside the inputs.
+    """
 
     inputs: tuple[Input, ...]
     how: SourceOptions
@@ -63,6 +66,7 @@ class Asked:
     wanted: OutputOptions = field(default_factory=OutputOptions)
     lock: str | os.PathLike[str] | None = None
     save: str | os.PathLike[str] | None = None
+    beside: Sequence[str] = ()
     dry_run: bool = False
     progress: Progress = unseen
 
@@ -87,14 +91,17 @@ def carry_out(
         opened = open_sources(asked.inputs, asked.how)
         places = [] if target is None else [target.path]
         if target is not None:
-            target.protect(opened.protected)
+            target.protect([*opened.protected, *asked.beside])
         saving.protect([*opened.protected, *places])
         columnar = target is not None and target.columnar
         job = make(opened, replace(asked.settings, columnar=columnar))
         places += [] if save is None else [save]
         lock = resources.enter_context(Lock(asked.lock, opened, places, dry_run=asked.dry_run))
         if asked.dry_run:
-            return planned_only(job, opened, target, lock)
+            planned = planned_only(job, opened, target, lock)
+            if save is not None and target is None:
+                planned.summary.output, planned.summary.format = save, "model"
+            return planned
         return finished(job, opened, target, lock, asked.progress, saving, learned)
 
 
@@ -135,6 +142,9 @@ def finished(
     others = [] if saving is None else saving.write(model)
     lock.finish([*others, *([] if target is None else target.files)])
     if target is None:
+        for file in others:  # the model is all there is
+            summary.output, summary.format = file.path, "model"
+            summary.bytes = os.fstat(file.fd).st_size
         commit_all([*lock.files, *others])
     else:
         summary.bytes = target.commit([*lock.files, *others]) or summary.bytes

@@ -23,7 +23,10 @@ def command_of(name: str) -> Any:
 
         gc.freeze()  # see `main`; NumPy is there, and no strategy yet
         return as_command(name, strategy_function(name))
-    return as_command(name, getattr(COMMANDS.module(name), name.replace("-", "_")))
+    module = COMMANDS.module(name)
+    if hasattr(module, "command"):  # one that is not just a function
+        return module.command()
+    return as_command(name, getattr(module, name.replace("-", "_")))
 
 
 def as_command(name: str, function: Callable[..., None]) -> Any:

@@ -44,7 +44,7 @@ class Commands(PlainValues, TyperGroup):
             return None
         near = difflib.get_close_matches(cmd_name, names, n=1)
         hint = f"did you mean {near[0]!r}?" if near else "mmfuse --help lists the commands"
-        if not near and ("." in cmd_name or "=" in cmd_name):
+        if "." in cmd_name or "=" in cmd_name:  # a file
             hint = f"a strategy comes first: mmfuse concat {cmd_name} … -o OUT"
         raise UsageError(f"no command {cmd_name!r}", hint=hint)
 

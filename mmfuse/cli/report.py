@@ -128,10 +128,10 @@ def _output_line(summary: Summary) -> str:
         if told:
             parts.append(f"{show(item.name)}={told}")
     place = "stdout" if summary.output == "-" else show(summary.output or "memory")
-    return (
-        f"{', '.join(parts)} -> {place}   {summary.rows:,} x {summary.columns:,} "
-        f"{summary.dtype}   {_bytes(summary.bytes)}"
-    )
+    shape = f"{summary.rows:,} x {summary.columns:,} {summary.dtype}"
+    if summary.format == "model":
+        shape = f"learned from {summary.rows:,} rows, {summary.columns:,} columns"
+    return f"{', '.join(parts)} -> {place}   {shape}   {_bytes(summary.bytes)}"
 
 
 def _bytes(count: float) -> str:

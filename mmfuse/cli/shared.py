@@ -72,6 +72,25 @@ Lock = Annotated[
         help="Write which rows and inputs these are; where FILE is there, refuse any others.",
     ),
 ]
+Save = Annotated[
+    str | None,
+    _option(_WRITE, metavar="MODEL", help="Save what was learned, for mmfuse apply: a model file."),
+]
+ModelOutput = Annotated[
+    str,
+    _option(_WRITE, "--output", "-o", "--save", metavar="MODEL", help="The model's file."),
+]
+ContinuedOutput = Annotated[
+    str | None,
+    _option(
+        _WRITE,
+        "--output",
+        "-o",
+        "--save",
+        metavar="OUT",
+        help="Where the model goes; by default where it was.",
+    ),
+]
 Depfile = Annotated[
     str | None, _option(_WRITE, metavar="FILE", help="Write what OUT depends on, for Make.")
 ]
@@ -231,6 +250,24 @@ Nan = Annotated[
         _VALUES,
         metavar="POLICY",
         help="NaN and infinite values: error, keep, zero, mean (of the column) or drop.",
+    ),
+]
+AppliedNan = Annotated[
+    str | None,
+    _option(
+        _VALUES,
+        "--nan",
+        metavar="POLICY",
+        help="NaN and infinite values: error, keep or drop; by default as the model was made.",
+    ),
+]
+AppliedDtype = Annotated[
+    str | None,
+    _option(
+        _VALUES,
+        "--dtype",
+        metavar="DTYPE",
+        help="float16, float32 or float64; by default as the model was made.",
     ),
 ]
 Dtype = Annotated[str, _option(_VALUES, metavar="DTYPE", help="float16, float32 or float64.")]

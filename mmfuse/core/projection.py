@@ -33,7 +33,6 @@ class Projection(Strategy):
     from.
     """
 
-    panel: ClassVar[str] = "Learned feature-level fusion"
     learns: ClassVar[bool] = True
     fuses_present: ClassVar[bool] = True
 

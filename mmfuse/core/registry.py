@@ -71,10 +71,11 @@ class Registry:
         """Text that its class assigns to an attribute, read likewise; None if it assigns none."""
         found = _definition(self.modules[name])
         for node in found.body if found else ():
-            target = node.target if isinstance(node, ast.AnnAssign) else None
-            if isinstance(target, ast.Name) and target.id == attribute:
-                assert isinstance(node, ast.AnnAssign)
-                return str(ast.literal_eval(node.value)) if node.value is not None else None
+            if not isinstance(node, ast.AnnAssign | ast.Assign) or node.value is None:
+                continue
+            targets = [node.target] if isinstance(node, ast.AnnAssign) else node.targets
+            if any(isinstance(one, ast.Name) and one.id == attribute for one in targets):
+                return str(ast.literal_eval(node.value))
         return None
 
 

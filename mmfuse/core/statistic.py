@@ -17,7 +17,11 @@ class Statistic(ABC):
 
     Sums are float64. Because pieces merge, one pass serves streaming, threads and machines, and a
     model that keeps its statistic can go on learning without the rows it has seen.
+
+    n: the rows that it is the statistic of.
     """
+
+    n: int
 
     @abstractmethod
     def gather(self, tiles: Iterable[Batch]) -> Self:

@@ -29,6 +29,8 @@ class Pca(Projection):
     values is 4/√3.
     """
 
+    panel = "Learned feature-level fusion"
+
     n_components: Annotated[Components, wanted("variance", "those that stand out of noise")] = (
         "auto"
     )

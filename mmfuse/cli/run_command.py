@@ -1,0 +1,190 @@
+"""Commands that read rows, join them and work on them: all their options, declared once."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from mmfuse.cli import shared
+from mmfuse.cli.extras import Extras
+from mmfuse.cli.given import matching, reading
+from mmfuse.cli.inputs import all_inputs, files_of
+from mmfuse.cli.options import per_modality, size
+from mmfuse.cli.progress import showing
+from mmfuse.cli.report import summary_table
+from mmfuse.cli.streams import emit, say
+from mmfuse.cli.timing import time_options
+from mmfuse.errors import UsageError
+from mmfuse.files.paths import same_file
+
+if TYPE_CHECKING:
+    from mmfuse.work import Fused
+
+Own = Mapping[str, Any]
+Settings = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What such a command does, and in what it differs from others.
+
+    do: the work, given its own options, the inputs, the output and the settings of the public
+        functions. own: its own parameters, which come first; the arguments among them before FILE.
+    without: parameters that it does not have. other: annotations, or annotations with defaults,
+        of those that it has in another way. model: which of its options name files of models.
+    """
+
+    do: Callable[[Own, list[Any], str, Settings], Fused]
+    own: Sequence[inspect.Parameter] = ()
+    without: frozenset[str] = frozenset()
+    other: Mapping[str, Any] = field(default_factory=dict)
+    models: tuple[str, ...] = ()
+
+
+def run_function(work: Work, manual: str | None) -> Callable[..., None]:
+    """The function behind such a command, its parameters as Typer reads them."""
+    names = [p.name for p in work.own]
+
+    def function(**given: Any) -> None:
+        own = {name: given.pop(name) for name in names}
+        _command(work, own, **given)
+
+    files, *rest = list(inspect.signature(_command, eval_str=True).parameters.values())[2:]
+    kept = [_changed(p, work.other) for p in rest if p.name not in work.without]
+    arguments = [p for p in work.own if p.default is inspect.Parameter.empty]
+    options = [p for p in work.own if p not in arguments]
+    parameters = [
+        *arguments,
+        files.replace(kind=inspect.Parameter.KEYWORD_ONLY),
+        *options,
+        *kept,
+    ]
+    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    function.__annotations__ = {p.name: p.annotation for p in parameters}
+    function.__doc__ = manual
+    return function
+
+
+def _changed(parameter: inspect.Parameter, other: Mapping[str, Any]) -> inspect.Parameter:
+    if parameter.name not in other:
+        return parameter
+    annotation = other[parameter.name]
+    if isinstance(annotation, inspect.Parameter):
+        return annotation
+    return parameter.replace(annotation=annotation)
+
+
+def _command(
+    work: Work,
+    own: Own,
+    files: shared.FilesOrList = None,
+    *,
+    output: shared.Output,
+    format: shared.Format = None,
+    layout: shared.Layout = None,
+    compression: shared.Compression = None,
+    no_clobber: shared.NoClobber = False,
+    lock: shared.Lock = None,
+    shard_rows: shared.ShardRows = None,
+    save: shared.Save = None,
+    depfile: shared.Depfile = None,
+    inputs_from: shared.InputsFrom = None,
+    ids: shared.IdFiles = None,
+    id_column: shared.IdColumn = None,
+    column: shared.Column = None,
+    sidecar: shared.Sidecar = True,
+    input_format: shared.InputFormat = None,
+    id_transform: shared.IdTransform = None,
+    join: shared.Join = "inner",
+    missing: str | None = None,
+    duplicates: shared.Duplicates = "error",
+    sort_ids: shared.SortIds = False,
+    strict: shared.Strict = False,
+    min_overlap: shared.MinOverlap = 0.0,
+    by_position: shared.ByPosition = False,
+    require_ids: shared.RequireIds = False,
+    align: shared.Align = "id",
+    time_column: shared.TimeColumn = None,
+    times: shared.TimeFiles = None,
+    time_unit: shared.TimeUnit = None,
+    tolerance: shared.Tolerance = None,
+    window: shared.Window = None,
+    direction: shared.Direction = None,
+    by: shared.TimeBy = None,
+    pool: shared.Pool = None,
+    pool_mask_zeros: shared.PoolMaskZeros = False,
+    normalize: shared.Normalize = None,
+    weight: shared.Weight = None,
+    nan: shared.Nan = "error",
+    dtype: shared.Dtype = "float32",
+    dry_run: shared.DryRun = False,
+    verbose: shared.Verbose = False,
+    quiet: shared.Quiet = False,
+    as_json: shared.AsJson = False,
+    summary: shared.SummaryFile = None,
+    threads: shared.Threads = None,
+    memory: shared.Memory = "512MB",
+) -> None:
+    models = [own[name] for name in work.models if own[name] is not None]
+    output = output or models[0]
+    _refuse_both(depfile, output, as_json and not dry_run)
+    settings = {
+        **reading(
+            ids, id_column, column, sidecar, input_format, pool, pool_mask_zeros, id_transform
+        ),
+        "normalize": per_modality(normalize or (), str, "--normalize"),
+        "weight": per_modality(weight or (), float, "--weight"),
+        "join": join,
+        "missing": missing,
+        "duplicates": duplicates,
+        "sort_ids": sort_ids,
+        "strict": strict,
+        "min_overlap": min_overlap,
+        "by": matching(by_position, require_ids),
+        "time": time_options(
+            align, time_column, times, time_unit, tolerance, window, direction, by
+        ),
+        "nan": nan,
+        "dtype": dtype,
+        "format": format,
+        "layout": layout,
+        "compression": compression,
+        "clobber": not no_clobber,
+        "lock": lock,
+        "shard_rows": shard_rows,
+        "save": save,
+        "threads": threads,
+        "memory": size(memory),
+        "dry_run": dry_run,
+    }
+    settings = {name: value for name, value in settings.items() if name not in work.without}
+    if dry_run:  # it writes nothing
+        depfile = summary = None
+    inputs = all_inputs(files or (), inputs_from, output)
+    beside = (*(ids or ()), *(times or ()))
+    places = [output, os.path.splitext(output)[0] + ".ids.txt"]  # which npy has beside it
+    taken = [*places, *filter(None, [lock, save]), *models, *files_of(inputs, inputs_from, beside)]
+    with closing(Extras(depfile, summary, taken)) as extras:
+        with showing() as progress:
+            told = work.do(own, inputs, output, {**settings, "progress": progress}).summary
+        told.reads += [model for model in models if not same_file(model, output)]
+        if inputs_from is not None and inputs_from != "-":
+            told.reads.append(inputs_from)
+        extras.write(told)
+    if as_json:
+        emit(json.dumps(told.as_dict()))
+    elif not quiet:
+        say(summary_table(told, verbose=verbose))
+
+
+def _refuse_both(depfile: str | None, output: str, as_json: bool) -> None:
+    """Raise UsageError for options that exclude each other."""
+    if depfile is not None and output == "-":
+        raise UsageError("--depfile needs a file to depend: -o FILE")
+    if as_json and output == "-":
+        raise UsageError("--json and -o - both want stdout", hint="--summary FILE takes the JSON")
