@@ -62,6 +62,7 @@ def fuse(
     lock: str | os.PathLike[str] | None = None,
     shard_rows: int | None = None,
     save: str | os.PathLike[str] | None = None,
+    labels: Any = None,
     threads: int | None = None,
     memory: int = 512 << 20,
     dry_run: bool = False,
@@ -87,6 +88,8 @@ def fuse(
     lock: a file that says which rows the output has and what the inputs were: written where it
         is not there; else whatever is not as it says is refused.
     save: a file for the model, which `apply` applies to new rows.
+    labels: of supervised strategies, what they learn from: a file (`FILE[:COLUMN]`), an array, or
+        a pair (array, ids).
     threads: None for one a processor. memory: working memory in bytes.
     progress: called as rows are done; see `core.source.Progress`.
 
@@ -103,8 +106,9 @@ def fuse(
     keep = save is not None
     settings = Settings(joining, missing, dtype, nan, threads, memory, time=timed, keep=keep)
     wanted = OutputOptions(format, layout, compression, clobber, shard_rows)
-    beside = {"lock": lock, "save": save, "dry_run": dry_run, "progress": progress}
-    asked = Asked(inputs, how, settings, output, wanted, **beside)  # type: ignore[arg-type]
+    beside = {"lock": lock, "save": save, "labels": labels}
+    beside |= {"dry_run": dry_run, "progress": progress}
+    asked = Asked(inputs, how, settings, output, wanted, **beside)
     scales = (
         PerModality.of("--normalize", normalize, names),
         PerModality.of("--weight", weight, names),

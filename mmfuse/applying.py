@@ -18,7 +18,7 @@ from mmfuse.errors import UsageError
 from mmfuse.files.blas import one_blas_thread
 from mmfuse.files.formats import Layout
 from mmfuse.files.output import commit_all
-from mmfuse.fitting import applied_job, inputs_for
+from mmfuse.fitting import applied_job, going_on_job, inputs_for
 from mmfuse.job import Settings
 from mmfuse.learning import model_of, new_job, strategy_of, trained_on
 from mmfuse.model import Model
@@ -72,6 +72,7 @@ def fit(
     weight: Option = None,
     missing: Missing | None = None,
     nan: NanPolicy = "error",
+    labels: Any = None,
     **reading: Unpack[Reading],
 ) -> Fused:
     """Learn a fusion from rows without fusing them; the result's `model` is what was learned.
@@ -85,6 +86,7 @@ def fit(
     normalizations = PerModality.of("--normalize", normalize, names)
     weights = PerModality.of("--weight", weight, names)
     asked = _asked(inputs, reading, missing=missing, nan=nan, keep=True, fuses=False, save=output)
+    asked = replace(asked, labels=labels)
     return carry_out(asked, partial(new_job, command, chosen, normalizations, weights), model_of)
 
 
@@ -127,6 +129,8 @@ def go_on(
     model: Model | Path,
     modalities: Mapping[str, Any] | Sequence[Any],
     output: Path | None = None,
+    *,
+    labels: Any = None,
     **reading: Unpack[Reading],
 ) -> Fused:
     """Let a model learn from further rows, as if it had seen them from the beginning.
@@ -142,6 +146,7 @@ def go_on(
     asked = _asked(
         inputs, reading, missing=known.fusion.missing, nan=known.nan, fuses=False, save=output
     )
+    asked = replace(asked, labels=labels)
 
     def went_on(done: Done) -> Model:
         assert done.gathered is not None
@@ -150,7 +155,7 @@ def go_on(
         done.summary.notes.append(f"the model has learned from {model.learned_from:,} rows in all")
         return model
 
-    return carry_out(asked, partial(applied_job, known, True, None), went_on)
+    return carry_out(asked, partial(going_on_job, known), went_on)
 
 
 def merge(

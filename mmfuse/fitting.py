@@ -8,13 +8,15 @@ from dataclasses import replace
 import numpy as np
 
 from mmfuse.core.alignment import Alignment
-from mmfuse.core.fusion import Missing
+from mmfuse.core.fusion import Fusion, Missing, MissingMean
 from mmfuse.core.schema import Modality
 from mmfuse.core.source import Source
-from mmfuse.errors import ModelError
+from mmfuse.errors import ModelError, UsageError
 from mmfuse.files.memory import ArraySource
 from mmfuse.job import Job, Settings
+from mmfuse.learning import numbered
 from mmfuse.model import Model
+from mmfuse.nonfinite import NanPolicy
 from mmfuse.prepare import aligned, planned
 from mmfuse.request import Input
 from mmfuse.sources import Opened
@@ -56,15 +58,61 @@ def applied_job(
     watch: whether the statistics of the rows are wanted as well.
     Raises ModelError for columns that are not the model's, and a MmfuseError for all else.
     """
+    _refuse_other_mending(model, settings.nan)
     known = {modality.name: modality for modality in model.schema.modalities}
     for source in opened.sources:
         _refuse_other_columns(source, known[source.name])
     alignment = aligned(opened.sources, settings)
     sources, alignment = _with_absent(model, opened.sources, alignment)
-    fusion = model.fusion if missing is None else replace(model.fusion, missing=missing)
+    fusion = model.fusion if missing is None else _filling(model.fusion, missing)
+    _refuse_unknown_means(fusion, alignment)
+    settings = replace(settings, missing=fusion.missing)
     before = model.before if watch else None
     dtype = np.dtype(settings.dtype)
     return planned(model.strategy, fusion, sources, alignment, settings, dtype, before)
+
+
+def going_on_job(model: Model, opened: Opened, settings: Settings) -> Job:
+    """The job of gathering what the model has to learn from further rows. Raises as above."""
+    job = applied_job(model, True, None, opened, settings)
+    known = model.schema.classes
+    labels = numbered(model.strategy, model.fusion.strategy, opened.labels, job.alignment, known)[1]
+    return replace(job, labels=labels)
+
+
+def _refuse_other_mending(model: Model, nan: NanPolicy) -> None:
+    """Raise UsageError for a policy that the chains, which mend values or not, do not follow."""
+    mends = model.nan in ("zero", "mean")
+    if nan != model.nan and (nan in ("zero", "mean") or (nan == "keep" and mends)):
+        raise UsageError(
+            f"--nan {nan} is not how the model was made, which is --nan {model.nan}",
+            hint="--nan " + " or ".join(dict.fromkeys((model.nan, "error", "drop"))),
+        )
+
+
+def _filling(fusion: Fusion, missing: Missing) -> Fusion:
+    """The fusion with something else in the place of what a row lacks."""
+    if missing == "mean":
+        return replace(fusion, missing=missing)
+    chains = tuple(c[:-1] if _knows_mean(fusion, m) else c for m, c in enumerate(fusion.chains))
+    return replace(fusion, missing=missing, chains=chains)
+
+
+def _knows_mean(fusion: Fusion, m: int) -> bool:
+    chain = fusion.chains[m]
+    return bool(chain) and isinstance(chain[-1].normalization, MissingMean)
+
+
+def _refuse_unknown_means(fusion: Fusion, alignment: Alignment) -> None:
+    """Raise ModelError for rows that lack a modality whose mean is wanted and was not learned."""
+    if fusion.missing != "mean":
+        return
+    for m, name in enumerate(fusion.schema.names):
+        if alignment.present(m) is not None and not _knows_mean(fusion, m):
+            raise ModelError(
+                f"rows lack {name}, and the model has not learned its mean",
+                hint="fit with --missing mean on rows of which some lack it, or --missing zero",
+            )
 
 
 def _refuse_other_columns(source: Source, modality: Modality) -> None:

@@ -6,11 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mmfuse.core.alignment import Alignment
+from mmfuse.core.labels import Labels, classes_of, label_numbers
 from mmfuse.core.options import options as options_of
 from mmfuse.core.registry import strategy_class
+from mmfuse.core.source import Source
 from mmfuse.core.strategy import Strategy
-from mmfuse.errors import UsageError
+from mmfuse.errors import UsageError, count
 from mmfuse.job import Job, Settings
 from mmfuse.model import Model
 from mmfuse.prepare import aligned, new_fusion, planned
@@ -49,9 +53,50 @@ def new_job(
             hint="fuse with it without --save",
         )
     sources = opened.sources
+    refuse_number(command, strategy, sources)
     alignment = aligned(sources, settings)
-    fusion = new_fusion(strategy, sources, alignment, normalize, weight, settings)
-    return planned(command, fusion, sources, alignment, settings, np.dtype(settings.dtype))
+    classes, labels = numbered(command, strategy, opened.labels, alignment)
+    fusion = new_fusion(strategy, sources, alignment, normalize, weight, settings, classes)
+    dtype = np.dtype(settings.dtype)
+    return planned(command, fusion, sources, alignment, settings, dtype, labels=labels)
+
+
+def refuse_number(command: str, strategy: Strategy, sources: Sequence[Source]) -> None:
+    """Raise UsageError for more or fewer modalities than the strategy takes."""
+    least, most, given = strategy.least, strategy.most, len(sources)
+    if least <= given and (most is None or given <= most):
+        return
+    wanted = f"{least}" if most == least else f"{least} or more"
+    raise UsageError(
+        f"{command} takes {wanted} modalities, and {count(given, 'file')} given",
+        hint="mcca and gcca take more than two"
+        if most == 2 < given
+        else "give one file a modality",
+    )
+
+
+def numbered(
+    command: str,
+    strategy: Strategy,
+    labels: Labels | None,
+    alignment: Alignment,
+    known: Sequence[str] = (),
+) -> tuple[tuple[str, ...], NDArray[np.int64] | None]:
+    """The classes of the labels, and the number of every row's; of no labels nothing.
+
+    known: the classes there are, if they are known already. Raises UsageError for labels that are
+    not wanted, or wanted and not there, and what the labels raise.
+    """
+    if strategy.supervised == (labels is None):
+        raise UsageError(
+            f"{command} learns from labels: --labels FILE[:COLUMN]"
+            if labels is None
+            else f"{command} does not learn from labels"
+        )
+    if labels is None:
+        return (), None
+    classes, numbers = classes_of(labels, known)
+    return classes, label_numbers(labels, numbers, alignment)
 
 
 def model_of(done: Done) -> Model:

@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmfuse import __version__
-from mmfuse.core.batch import Batch
 from mmfuse.core.chain import Chain, Stage
 from mmfuse.core.fusion import Fusion
 from mmfuse.core.gathered import Gathered
@@ -25,7 +24,7 @@ from mmfuse.core.registry import strategy_class
 from mmfuse.core.scatter import Scatter
 from mmfuse.core.schema import Modality, Schema
 from mmfuse.core.statistics import Moments
-from mmfuse.core.strategy import Learned, Strategy
+from mmfuse.core.strategy import Learned
 from mmfuse.errors import InputError, MmfuseError, ModelError
 from mmfuse.files.inputs import InputFile, as_bytes, open_input
 from mmfuse.files.npy_header import NpyHeader, whole_array
@@ -33,6 +32,13 @@ from mmfuse.files.output import OutputFile, write_all, writing
 from mmfuse.files.plain_json import fields, items, mapping, natural, one_of, parsed, text
 from mmfuse.files.safetensors_header import read_tensors, tensors_head
 from mmfuse.model import Model
+from mmfuse.model_check import (
+    refuse_misfits,
+    refuse_unusable,
+    refuse_unwritable,
+    restored,
+    statistic_of,
+)
 from mmfuse.prepare import DTYPES, MISSING, POLICIES
 from mmfuse.stages import stage_of
 
@@ -172,6 +178,8 @@ def _array(file: InputFile, name: str, header: NpyHeader | InputError) -> NDArra
 def _model(content: Any, arrays: dict[str, NDArray[Any]]) -> Model:
     _check_version(content)
     fields(content, *_NAMES)
+    refuse_unwritable(content)
+    text(content["version"])
     strategy = strategy_class(text(content["strategy"]))(**mapping(content["options"]))
     described = [
         dict(zip(_MODALITY, fields(item, *_MODALITY), strict=True))
@@ -180,17 +188,19 @@ def _model(content: Any, arrays: dict[str, NDArray[Any]]) -> Model:
     moments = {m: _moments(arrays, m) for m in range(len(described))}
     modalities = tuple(_modality(item, moments[m]) for m, item in enumerate(described))
     schema = Schema(modalities, tuple(map(text, items(content["classes"]))))
+    refuse_unusable(strategy, schema)
     chains = tuple(_chain(arrays, item, m) for m, item in enumerate(described))
     seen = tuple(
         natural(item["seen"], len(c) + 1) for item, c in zip(described, chains, strict=True)
     )
     learned = _taken(arrays, "learned")
+    statistic = statistic_of(_taken(arrays, "statistic"), strategy, schema)
     missing = one_of(content["missing"], (None, *MISSING))
     fusion = Fusion(schema, chains, strategy, learned, missing)
     model = Model(
         strategy=content["strategy"],
         fusion=fusion,
-        gathered=Gathered(moments, _scatters(arrays, schema), _statistic(arrays, strategy, schema)),
+        gathered=Gathered(moments, _scatters(arrays, schema), statistic),
         seen=seen,
         rows=natural(content["rows"]),
         nan=one_of(content["nan"], POLICIES),
@@ -199,7 +209,7 @@ def _model(content: Any, arrays: dict[str, NDArray[Any]]) -> Model:
     )
     if arrays:
         raise ValueError(f"a tensor named {next(iter(arrays))!r}")
-    _try(model)
+    refuse_misfits(model)
     return model
 
 
@@ -249,33 +259,31 @@ def _moments(arrays: dict[str, NDArray[Any]], m: int) -> Moments:
         c.dtype != np.float64 or c.ndim != 1 or len(c) != len(columns[0]) for c in columns
     ):
         raise ValueError("moments of other columns")
-    return Moments(*columns)
+    moments = Moments(*columns)
+    if (
+        not np.isfinite(moments.mean).all()
+        or not ((moments.count >= 0) & (moments.count < np.inf)).all()
+    ):
+        raise ValueError("moments of no rows")
+    return moments
 
 
 def _scatters(arrays: dict[str, NDArray[Any]], schema: Schema) -> dict[int, Scatter]:
     found = {}
     for m, dim in enumerate(schema.dims):
         if own := _taken(arrays, f"scatter.{m}"):
-            found[m] = Scatter.empty((dim,)).restored(own)
+            found[m] = _scatter(own, dim)
     return found
 
 
-def _statistic(arrays: dict[str, NDArray[Any]], strategy: Strategy, schema: Schema) -> Any:
-    own = _taken(arrays, "statistic")
-    return strategy.statistics(schema).restored(own) if strategy.learns else None
+def _scatter(own: dict[str, NDArray[Any]], dim: int) -> Scatter:
+    if own["scatter"].shape != (dim, dim):
+        raise ValueError("scatter of other columns")  # before an empty one takes the memory
+    found: Scatter = restored(own, Scatter.empty((dim,)))
+    return found
 
 
 def _taken(arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
     """The arrays below a prefix, which are taken out."""
     names = [name for name in arrays if name.startswith(prefix + ".")]
     return {name[len(prefix) + 1 :]: arrays.pop(name) for name in names}
-
-
-def _try(model: Model) -> None:
-    """Fuse one row of zeros, so that arrays which do not fit each other are found out now."""
-    fusion = model.fusion
-    with np.errstate(all="ignore"):
-        blocks = [np.zeros((1, dim)) for dim in fusion.schema.dims]
-        for m, x in enumerate(blocks):
-            fusion.normalize(m, x)
-        fusion.fuse(Batch(blocks, fusion.schema.weights), np.empty((1, len(model.columns))))

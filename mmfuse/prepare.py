@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmfuse.core.align import align
 from mmfuse.core.alignment import Alignment
@@ -44,6 +45,7 @@ def new_fusion(
     normalize: PerModality[str | Sequence[str]],
     weight: PerModality[float],
     settings: Settings,
+    classes: tuple[str, ...] = (),
 ) -> Fusion:
     """A fusion of these sources that has learned nothing. Raises UsageError."""
     modalities = (Modality(s.name, s.columns, _weight(weight, s.name)) for s in sources)
@@ -55,7 +57,8 @@ def new_fusion(
         )
         for m, source in enumerate(sources)
     )
-    fusion = Fusion(Schema(tuple(modalities)), chains, strategy, missing=settings.missing)
+    schema = Schema(tuple(modalities), classes)
+    fusion = Fusion(schema, chains, strategy, missing=settings.missing)
     if strategy.learns and settings.nan == "keep":
         raise UsageError(
             "--nan keep lets values pass that are not finite, and nothing is learned from those",
@@ -72,8 +75,12 @@ def planned(
     settings: Settings,
     dtype: np.dtype[Any],
     watched: Fusion | None = None,
+    labels: NDArray[np.int64] | None = None,
 ) -> Job:
-    """Plan the work on rows that are aligned. Raises a MmfuseError for what cannot be done."""
+    """Plan the work on rows that are aligned. Raises a MmfuseError for what cannot be done.
+
+    watched: what gathers statistics of the rows beside. labels: see `Job`.
+    """
     _refuse_missing(alignment, sources, settings)
     strategy, schema = fusion.settled, fusion.schema
     columns = strategy.columns(schema)
@@ -96,7 +103,7 @@ def planned(
     )
     job = Job(
         command, sources, alignment, accesses, fusion, columns, dtype, work, settings,
-        watched=watched,
+        watched=watched, labels=labels,
     )  # fmt: skip
     if clash := next((name for name in job.flags if name in columns), None):
         raise UsageError(

@@ -26,10 +26,10 @@ class Saving:
         self._file = OutputFile(path, clobber=clobber) if wanted and path is not None else None
 
     def protect(self, others: Iterable[str]) -> None:
-        """Raise UsageError if it would replace one of these files."""
+        """Raise UsageError if it would replace one of these files, or the ids beside it."""
         if self._path is None:
             return
-        for other in others:
+        for other in (place for path in others for place in (path, ids_beside(path))):
             same = os.path.realpath(other) == os.path.realpath(self._path)
             if same or same_file(self._path, other):
                 raise UsageError(
@@ -49,3 +49,8 @@ class Saving:
         """Give up what has not appeared."""
         if self._file is not None:
             self._file.discard()
+
+
+def ids_beside(path: str) -> str:
+    """Where the ids of an npy file stand."""
+    return os.path.splitext(path)[0] + ".ids.txt"

@@ -9,6 +9,7 @@ from typing import Any
 
 from mmfuse.core.id_transforms import parse, transformed
 from mmfuse.core.ids import concatenated
+from mmfuse.core.labels import Labels
 from mmfuse.core.source import Source
 from mmfuse.core.time_options import TimeOptions
 from mmfuse.errors import AlignmentError, UsageError
@@ -59,6 +60,7 @@ class Opened:
     """The paths of every input: its own, and of its ids."""
     folders: list[str] = field(default_factory=list)
     """Inputs that are all files of a folder, so that a new one there would become a part."""
+    labels: Labels | None = None
 
     @property
     def protected(self) -> list[str]:

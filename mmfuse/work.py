@@ -16,6 +16,7 @@ from mmfuse.core.source import Progress, Sink, unseen
 from mmfuse.files.output import commit_all
 from mmfuse.files.scratch import ScratchRoom
 from mmfuse.job import Job, Settings
+from mmfuse.labels import open_labels
 from mmfuse.lock import Lock
 from mmfuse.model import Model
 from mmfuse.output import STDOUT, MemorySink, OutputOptions, OutputTarget
@@ -56,7 +57,8 @@ class Fused:
 class Asked:
     """What every run is asked for; see `fuse`.
 
-    save: where a model is to be written. beside: files that are read beside the inputs.
+    save: where a model is to be written. labels: see `labels.open_labels`. beside: files that
+        are read beside the inputs.
     """
 
     inputs: tuple[Input, ...]
@@ -66,6 +68,7 @@ class Asked:
     wanted: OutputOptions = field(default_factory=OutputOptions)
     lock: str | os.PathLike[str] | None = None
     save: str | os.PathLike[str] | None = None
+    labels: Any = None
     beside: Sequence[str] = ()
     dry_run: bool = False
     progress: Progress = unseen
@@ -89,6 +92,8 @@ def carry_out(
         saving = Saving(save, asked.wanted.clobber, dry_run=asked.dry_run)
         resources.callback(saving.close)
         opened = open_sources(asked.inputs, asked.how)
+        if asked.labels is not None:
+            opened.labels = open_labels(asked.labels, opened)
         places = [] if target is None else [target.path]
         if target is not None:
             target.protect([*opened.protected, *asked.beside])

@@ -40,10 +40,17 @@ both_dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 def made(strategy: str) -> Strategy:
     known = {option.name for option in options(strategy_class(strategy))}
-    return strategy_class(strategy)(**({"n_components": WIDTH} if "n_components" in known else {}))
+    width = 2 if strategy_class(strategy).supervised else WIDTH  # one less than classes
+    return strategy_class(strategy)(**({"n_components": width} if "n_components" in known else {}))
 
 
 Solve = Callable[..., Learned]
+
+
+def fitting(strategy: str, modalities: Any) -> Any:
+    """As many of the modalities as the strategy takes."""
+    most = strategy_class(strategy).most
+    return dict(list(modalities.items())[:most])
 
 
 def inputs(dtype: str = "float32", names: str = "abc") -> dict[str, tuple[Matrix, Matrix]]:
@@ -55,8 +62,21 @@ def inputs(dtype: str = "float32", names: str = "abc") -> dict[str, tuple[Matrix
     }
 
 
+def schema(dims: tuple[int, ...]) -> Schema:
+    """Modalities of these widths, and three classes."""
+    modalities = (Modality(f"m{m}", tuple(map(str, range(d)))) for m, d in enumerate(dims))
+    return Schema(tuple(modalities), ("0", "1", "2"))
+
+
+def labels(strategy: str) -> Any:
+    """Labels of all rows, and their ids, if the strategy wants any: three classes."""
+    ids = np.arange(ROWS + 20)
+    return (ids % 3, ids) if strategy_class(strategy).supervised else None
+
+
 def fuse(strategy: str, modalities: Any, **more: Any) -> mmfuse.Fused:
-    return mmfuse.fuse(made(strategy), modalities, **{"threads": 1, **more})
+    wanted = {"threads": 1, "labels": labels(strategy), **more}
+    return mmfuse.fuse(made(strategy), fitting(strategy, modalities), **wanted)
 
 
 def matrix(strategy: str, modalities: Any, **more: Any) -> Matrix:
@@ -119,7 +139,7 @@ def test_a_row_does_not_depend_on_the_rows_beside_it(
 ) -> None:
     rng = np.random.default_rng(2)
     n, dims = 600, (40, 40)
-    known = Schema(tuple(Modality(f"m{m}", tuple(map(str, range(d)))) for m, d in enumerate(dims)))
+    known = schema(dims)
     blocks = [rng.normal(size=(n, dim)).astype(dtype) for dim in dims]
     # at its own default width: batches both below and above the sizes where NumPy changes course
     strategy_made = strategy_class(strategy)()
@@ -177,7 +197,7 @@ def test_a_strategy_needs_little_more_than_its_blocks(
     strategy: str, dtype: str, solve: Solve
 ) -> None:
     rows, dims = 256, (40, 40)
-    known = Schema(tuple(Modality(f"m{m}", tuple(map(str, range(d)))) for m, d in enumerate(dims)))
+    known = schema(dims)
     rng = np.random.default_rng(4)
     batch = Batch([rng.normal(size=(rows, dim)).astype(dtype) for dim in dims], np.ones(len(dims)))
     made = strategy_class(strategy)()
@@ -192,7 +212,7 @@ def test_a_strategy_needs_little_more_than_its_blocks(
 @every_normalization
 @both_dtypes
 def test_a_normalization_works_in_place(name: str, dtype: str) -> None:
-    x = np.random.default_rng(5).normal(size=(256, 600)).astype(dtype)
+    x = np.random.default_rng(5).normal(size=(8192, 600)).astype(dtype)
     found = normalization(name)
     learned = _learned(found, x)
     assert allocated(lambda: found.normalize(x, learned)) < 0.25 * x.nbytes
@@ -257,10 +277,22 @@ def test_inputs_are_left_alone(strategy: str) -> None:
 
 
 @every_strategy
-def test_one_modality_will_do(strategy: str) -> None:
-    fused = matrix(strategy, inputs(names="a"))
-    assert len(fused) == ROWS
+def test_as_few_modalities_as_it_says_will_do(strategy: str) -> None:
+    least = strategy_class(strategy).least
+    fused = matrix(strategy, inputs(names="abc"[:least]))
+    assert len(fused) >= ROWS - 20 * least
     assert np.isfinite(fused).all()
+    if least > 1:
+        with pytest.raises(UsageError, match=f"{strategy} takes {least}"):
+            matrix(strategy, inputs(names="abc"[: least - 1]))
+
+
+@every_strategy
+def test_no_more_modalities_than_it_says(strategy: str) -> None:
+    most = strategy_class(strategy).most
+    if most is not None:
+        with pytest.raises(UsageError, match=f"{strategy} takes {most} modalities"):
+            mmfuse.fuse(made(strategy), inputs(names="abcd"[: most + 1]), labels=labels(strategy))
 
 
 @every_strategy
@@ -316,8 +348,7 @@ def _check_manual(cls: type) -> None:
 
 @every_strategy
 def test_what_is_learned_is_named_arrays(strategy: str, solve: Solve) -> None:
-    columns = tuple(map(str, range(DIM)))
-    known = Schema(tuple(Modality(name, columns) for name in "ab"))
+    known = schema((DIM, DIM))
     rng = np.random.default_rng(6)
     blocks = [rng.normal(size=(ROWS, DIM)) for _ in range(2)]
     learned, again = (solve(made(strategy), known, blocks) for _ in range(2))

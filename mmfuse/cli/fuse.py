@@ -37,6 +37,7 @@ def _function(name: str, work: Work) -> Callable[..., None]:
     declared = "the row is fused from those it has" if strategy.fuses_present else "zero"
     other = {"missing": shared.missing(declared), **work.other}
     without = work.without | ({"save"} if strategy.whole else set())
+    without |= set() if strategy.supervised else {"labels"}
     return run_function(Work(work.do, own, without, other, work.models), inspect.getdoc(strategy))
 
 

@@ -25,6 +25,7 @@ Every strategy is a command:
 \b
   mmfuse concat image.npy text=b.parquet -o fused.parquet
 """
+_FIRST = "Feature-level fusion"
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -50,9 +51,9 @@ class Commands(PlainValues, TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The commands in groups, each with the first sentence of its manual."""
-        groups: dict[str, list[tuple[str, str]]] = {}
+        groups: dict[str, list[tuple[str, str]]] = {_FIRST: []}
         for name in STRATEGIES.modules:
-            panel = STRATEGIES.attribute(name, "panel") or "Feature-level fusion"
+            panel = STRATEGIES.attribute(name, "panel") or _FIRST
             groups.setdefault(panel, []).append((name, STRATEGIES.summary(name)))
         groups["Files"] = [(name, COMMANDS.summary(name)) for name in COMMANDS.modules]
         for title, rows in groups.items():

@@ -94,6 +94,7 @@ def _command(
     save: shared.Save = None,
     depfile: shared.Depfile = None,
     inputs_from: shared.InputsFrom = None,
+    labels: shared.Labels = None,
     ids: shared.IdFiles = None,
     id_column: shared.IdColumn = None,
     column: shared.Column = None,
@@ -158,6 +159,7 @@ def _command(
         "lock": lock,
         "shard_rows": shard_rows,
         "save": save,
+        "labels": labels,
         "threads": threads,
         "memory": size(memory),
         "dry_run": dry_run,
@@ -166,7 +168,7 @@ def _command(
     if dry_run:  # it writes nothing
         depfile = summary = None
     inputs = all_inputs(files or (), inputs_from, output)
-    beside = (*(ids or ()), *(times or ()))
+    beside = (*(ids or ()), *(times or ()), *filter(None, [labels]))
     places = [output, os.path.splitext(output)[0] + ".ids.txt"]  # which npy has beside it
     taken = [*places, *filter(None, [lock, save]), *models, *files_of(inputs, inputs_from, beside)]
     with closing(Extras(depfile, summary, taken)) as extras:

@@ -99,6 +99,14 @@ IdFiles = Annotated[
     list[str] | None,
     _option(_READ, metavar="[NAME=]FILE[:COLUMN]", help="Row ids in another file."),
 ]
+Labels = Annotated[
+    str | None,
+    _option(
+        _READ,
+        metavar="FILE[:COLUMN]",
+        help="The class of every row, by id; rows without one are not learned from.",
+    ),
+]
 IdColumn = Annotated[
     list[str] | None, _option(_READ, metavar="[NAME=]COLUMN", help="The column of row ids.")
 ]

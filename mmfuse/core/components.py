@@ -69,7 +69,7 @@ def number(asked: Components, strengths: NDArray[Any], rank: int, auto: Callable
     if isinstance(asked, str):
         return min(max(auto(), 1), rank)
     if isinstance(asked, float):
-        shares = np.cumsum(strengths[:rank]) / strengths[:rank].sum()
+        shares = np.cumsum(strengths[:rank]) / (strengths[:rank].sum() or 1)
         # the sum of all may be a rounding error below 1
         return min(int(np.searchsorted(shares, asked - 1e-12)) + 1, rank)
     if asked > rank:

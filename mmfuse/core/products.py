@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmfuse.core.batch import Block
 
 _ROWS = 256
 
 
-def multiply_rows(x: Block, matrix: Block, out: Block) -> None:
-    """out = x · matrix, of shapes `(n, d)`, `(d, k)` and `(n, k)` and of one dtype.
+def multiply_rows(
+    x: Block, matrix: NDArray[np.float64], out: Block, *, add: bool = False
+) -> None:
+    """out = x · matrix, of shapes `(n, d)`, `(d, k)` and `(n, k)`, rounded once; x may be out.
 
-    A BLAS library sums a row in an order that depends on how many rows there are. So it is always
-    given as many: the last ones are filled up with zeros.
+    add: to what stands in `out`.
+
+    A BLAS library sums a row in an order that depends on how many rows there are, and in float32
+    on where among them it stands. So it is given float64, and always as many rows: the last ones
+    are filled up with zeros.
     """
-    n = len(x)
-    whole = n - n % _ROWS
-    for start in range(0, whole, _ROWS):
-        np.matmul(x[start : start + _ROWS], matrix, out=out[start : start + _ROWS])
-    if whole < n:
-        padded = np.zeros((_ROWS, x.shape[1]), x.dtype)
-        padded[: n - whole] = x[whole:]
-        out[whole:] = (padded @ matrix)[: n - whole]
+    rows, products = np.zeros((_ROWS, x.shape[1])), np.empty((_ROWS, out.shape[1]))
+    for start in range(0, len(x), _ROWS):
+        part = x[start : start + _ROWS]
+        rows[: len(part)], rows[len(part) :] = part, 0
+        np.matmul(rows, matrix, out=products)
+        image = out[start : start + _ROWS]
+        if add:
+            np.add(image, products[: len(part)], out=image, casting="same_kind")
+        else:
+            image[:] = products[: len(part)]

@@ -13,7 +13,7 @@ from mmfuse.core.affine import subtract
 from mmfuse.core.batch import Batch, Block
 from mmfuse.core.components import Components, wanted
 from mmfuse.core.products import multiply_rows
-from mmfuse.core.scatter import Scatter, scatter_bytes
+from mmfuse.core.scatter import Scatter, scatter_bytes, spans
 from mmfuse.core.schema import Schema
 from mmfuse.core.statistic import Statistic
 from mmfuse.core.strategy import Learned, Strategy
@@ -66,30 +66,27 @@ class Projection(Strategy):
 
 def project(batch: Batch, m: int, learned: Learned, out: Block, *, add: bool) -> None:
     """W_mᵀ (x_m − μ_m) into `out`, shape `(n, k)`, or added to it; 0 where a row lacks it."""
-    matrix = learned[f"weights_{m}"].astype(out.dtype)
-    mean = learned[f"mean_{m}"]
+    weights, mean = learned[f"weights_{m}"], learned[f"mean_{m}"]
     for start in range(0, len(batch), _ROWS):
         rows = slice(start, min(start + _ROWS, len(batch)))
         x = batch.blocks[m][rows].astype(out.dtype)
         subtract(x, mean)
         if batch.present is not None:
             x[~batch.present[rows, m]] = 0
-        image = np.empty((len(x), matrix.shape[1]), out.dtype)
-        multiply_rows(x, matrix, image)
-        if add:
-            out[rows] += image
-        else:
-            out[rows] = image
+        multiply_rows(x, weights, out[rows], add=add)
 
 
-def split(schema: Schema, mean: Array, weights: Array) -> dict[str, NDArray[Any]]:
-    """`mean_m` and `weights_m` of a mean `(D,)` and weights `(D, k)` of all columns."""
+def split(
+    schema: Schema, mean: Array, weights: Array, factors: Array | None = None
+) -> dict[str, NDArray[Any]]:
+    """`mean_m` and `weights_m` of a mean `(D,)` and weights `(D, k)` of all columns.
+
+    factors: `(M,)`, by which the weights of every modality are multiplied.
+    """
     learned: dict[str, NDArray[Any]] = {}
-    start = 0
-    for m, dim in enumerate(schema.dims):
-        stop = start + dim
-        learned |= {f"mean_{m}": mean[start:stop], f"weights_{m}": weights[start:stop]}
-        start = stop
+    for m, columns in enumerate(spans(schema.dims)):
+        factor = 1.0 if factors is None else factors[m]
+        learned |= {f"mean_{m}": mean[columns], f"weights_{m}": weights[columns] * factor}
     return learned
 
 

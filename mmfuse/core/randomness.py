@@ -34,3 +34,16 @@ def integers(seed: int, stream: int, count: int, below: int) -> NDArray[np.int64
 def signs(seed: int, stream: int, count: int) -> NDArray[np.int8]:
     """`count` signs, −1 or 1, shape `(count,)`."""
     return np.where(words(seed, stream, count) >> np.uint64(63), 1, -1).astype(np.int8)
+
+
+def normals(seed: int, stream: int, count: int) -> NDArray[np.float64]:
+    """`count` standard normal numbers, shape `(count,)`; the same everywhere but for rounding.
+
+    Box & Muller (1958), A note on the generation of random normal deviates.
+    """
+    half = -(-count // 2)
+    # the upper 53 bits, as a number within (0, 1]
+    uniform = ((words(seed, stream, 2 * half) >> np.uint64(11)) + np.uint64(1)) * 2.0**-53
+    radius = np.sqrt(-2 * np.log(uniform[:half]))
+    angle = 2 * np.pi * uniform[half:]
+    return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[:count]

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from mmfuse.core.batch import Batch
 from mmfuse.core.linear_map import LinearMap
-from mmfuse.core.statistic import Statistic
-from mmfuse.errors import ModelError
+from mmfuse.core.statistic import Statistic, same_shapes
 
 Array = NDArray[np.float64]
 
@@ -79,29 +78,18 @@ class Scatter(Statistic):
         return Scatter(self.dims, sum(counts), mean, within)
 
     def mapped(self, maps: Sequence[Sequence[LinearMap]]) -> Scatter:
-        mean, matrix = self.mean.copy(), self.matrix.copy()
+        mean = self.mean.copy()
         for columns, chain in zip(self.slices, maps, strict=True):
             for one in chain:
                 mean[columns] = one.of_points(mean[columns])
-                matrix[:, columns] = one.of_products(matrix[:, columns])
-                matrix[columns] = one.of_products(matrix[columns].T).T
-        return Scatter(self.dims, self.n, mean, matrix)
+        return Scatter(self.dims, self.n, mean, map_products(self.matrix, self.slices, maps))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         return {"n": np.array(self.n), "mean": self.mean, "scatter": self.matrix}
 
     def restored(self, arrays: Mapping[str, NDArray[Any]]) -> Scatter:
-        n, mean, matrix = (arrays.get(name) for name in ("n", "mean", "scatter"))
-        if (
-            n is None
-            or mean is None
-            or matrix is None
-            or n.shape != ()
-            or mean.shape != self.mean.shape
-            or matrix.shape != self.matrix.shape
-        ):
-            raise ModelError("the statistics of the training data are not those of its schema")
-        return Scatter(self.dims, int(n), mean, matrix)
+        found = same_shapes(self.arrays(), arrays)
+        return Scatter(self.dims, int(found["n"]), found["mean"], found["scatter"])
 
 
 def scatter_bytes(dims: Sequence[int]) -> int:
@@ -114,12 +102,26 @@ def spans(dims: Sequence[int]) -> tuple[slice, ...]:
     return tuple(slice(end - dim, end) for dim, end in zip(dims, accumulate(dims), strict=True))
 
 
+def map_products(
+    matrix: Array, slices: Sequence[slice], maps: Sequence[Sequence[LinearMap]]
+) -> Array:
+    """Σ x xᵀ of rows whose mean is 0, `(D, D)`, as it is after these maps of each modality."""
+    matrix = matrix.copy()
+    for columns, chain in zip(slices, maps, strict=True):
+        for one in chain:
+            matrix[:, columns] = one.of_products(matrix[:, columns])
+            matrix[columns] = one.of_products(matrix[columns].T).T
+    return matrix
+
+
+def complete(batch: Batch, rows: NDArray[Any]) -> NDArray[Any]:
+    """Those of `rows`, one a row of the batch, that have every modality."""
+    return rows if batch.present is None else rows[batch.present.all(axis=1)]
+
+
 def stacked(batch: Batch) -> Array:
     """The rows of a batch that have every modality side by side, `(k, D)`; float64, a copy."""
-    blocks: Sequence[NDArray[Any]] = batch.blocks
-    if batch.present is not None:
-        complete = batch.present.all(axis=1)
-        blocks = [block[complete] for block in blocks]
+    blocks = [complete(batch, block) for block in batch.blocks]
     x = np.empty((len(blocks[0]), sum(block.shape[1] for block in blocks)))
     for columns, block in zip(spans([b.shape[1] for b in blocks]), blocks, strict=True):
         x[:, columns] = block

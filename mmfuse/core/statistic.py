@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mmfuse.core.batch import Batch
 from mmfuse.core.linear_map import LinearMap
+from mmfuse.errors import ModelError
 
 
 class Statistic(ABC):
@@ -42,3 +43,16 @@ class Statistic(ABC):
     @abstractmethod
     def restored(self, arrays: Mapping[str, NDArray[Any]]) -> Self:
         """The statistic whose `arrays` these are; self tells the shapes. Raises ModelError."""
+
+
+def same_shapes(
+    own: Mapping[str, NDArray[Any]], given: Mapping[str, NDArray[Any]]
+) -> dict[str, NDArray[Any]]:
+    """What is given, if it is of the names, shapes and dtypes of one's own. Raises ModelError."""
+    for name, array in own.items():
+        other = given.get(name)
+        if other is None or other.shape != array.shape or other.dtype != array.dtype:
+            raise ModelError("the statistics of the training data are not those of its schema")
+    if len(given) > len(own):
+        raise ModelError("there are statistics of the training data that it does not have")
+    return dict(given)

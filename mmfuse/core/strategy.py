@@ -44,6 +44,14 @@ class Strategy(ABC):
     supervised: ClassVar[bool] = False
     """Whether it learns from labels, `Batch.labels`."""
 
+    least: ClassVar[int] = 1
+    most: ClassVar[int | None] = None
+    """How many modalities it fuses; None: any number."""
+
+    correlates: ClassVar[bool] = False
+    """Whether the `spectrum` that it learns tells how modalities correlate, so that rows which
+    do not belong together show what is chance."""
+
     whole: ClassVar[bool] = False
     """Whether it fuses all rows at once, in memory: then a row depends on the others, and nothing
     is learned that new rows could be fused with."""

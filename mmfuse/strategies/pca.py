@@ -4,12 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-import numpy as np
-from numpy.typing import NDArray
-
-from mmfuse.core.components import Components, at_most, number, wanted
-from mmfuse.core.eigen import eigen, rank
-from mmfuse.core.projection import Projection, positive, split
+from mmfuse.core.components import Components, at_most, wanted
+from mmfuse.core.principal import principal
+from mmfuse.core.projection import Projection
 from mmfuse.core.scatter import Scatter
 from mmfuse.core.schema import Schema
 from mmfuse.core.statistic import Statistic
@@ -42,25 +39,3 @@ class Pca(Projection):
         """Also `spectrum`, `(D,)`: the variance of every component."""
         assert isinstance(gathered, Scatter)
         return principal(schema, gathered, self.n_components)
-
-
-def principal(schema: Schema, scatter: Scatter, asked: Components) -> Learned:
-    """The principal components of columns with this scatter."""
-    spectrum, vectors = eigen(scatter.covariance)
-    spectrum = np.maximum(spectrum, 0)
-    most = min(rank(spectrum), max(scatter.n - 1, 0))
-    k = number(asked, spectrum, most, lambda: _above_noise(spectrum, scatter.n))
-    learned = split(schema, scatter.mean, positive(vectors[:, :k]))
-    return {**learned, "spectrum": spectrum}
-
-
-def _above_noise(spectrum: NDArray[np.float64], n: int) -> int:
-    """How many singular values exceed Gavish & Donoho's threshold, ω(β) times their median.
-
-    ω by the authors' approximation 0.56 β³ − 0.95 β² + 1.82 β + 1.43, β the matrix's aspect.
-    """
-    d = len(spectrum)
-    beta = min(n, d) / max(n, d)
-    singular = np.sqrt(spectrum[: min(n, d)])
-    omega = 0.56 * beta**3 - 0.95 * beta**2 + 1.82 * beta + 1.43
-    return int(np.count_nonzero(singular > omega * np.median(singular)))

@@ -19,7 +19,7 @@ from mmfuse.errors import UsageError
 if TYPE_CHECKING:
     from mmfuse.work import Fused
 
-_CONTINUE = "continue"
+_CONTINUE = "--continue"
 
 
 def fit() -> None:
@@ -41,9 +41,10 @@ class FitCommands(PlainValues, TyperGroup):
     """Every strategy, and what `--continue` stands for."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """`--continue MODEL …` is the command of that name."""
-        if any(arg == "--continue" or arg.startswith("--continue=") for arg in args[:1]):
-            args = [_CONTINUE, *(args[1:] if args[1:2] in (["--help"], ["-h"]) else args)]
+        """`--continue MODEL …` is the command of that name, and its first option too."""
+        if args and args[0].partition("=")[0] == _CONTINUE:
+            helps = args[1:2] in (["--help"], ["-h"])
+            args = ["--", _CONTINUE, *(args[1:] if helps else args)]
         rest: list[str] = super().parse_args(ctx, args)
         return rest
 

@@ -1,0 +1,113 @@
+"""Count and mean of every class of labelled rows, and their scatter within the classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmfuse.core.batch import Batch
+from mmfuse.core.linear_map import LinearMap
+from mmfuse.core.scatter import centre, complete, map_products, spans, stacked
+from mmfuse.core.statistic import Statistic, same_shapes
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class ClassScatter(Statistic):
+    """Of the rows that have every modality and a label, as vectors of D = Σ d_m numbers.
+
+    counts: rows a class, `(C,)`. means: `(C, D)`. within: Σ (x − mean of its class)(…)ᵀ, `(D, D)`.
+
+    Classes merge as `Scatter` does, by Chan, Golub & LeVeque (1979).
+    """
+
+    dims: tuple[int, ...]
+    counts: Array
+    means: Array
+    within: Array
+
+    @classmethod
+    def empty(cls, dims: Sequence[int], classes: int) -> ClassScatter:
+        """Nothing gathered yet."""
+        width = sum(dims)
+        zeros = np.zeros((width, width))
+        return cls(tuple(dims), np.zeros(classes), np.zeros((classes, width)), zeros)
+
+    @property
+    def n(self) -> int:  # type: ignore[override]
+        """Rows of all classes."""
+        return int(self.counts.sum())
+
+    @property
+    def mean(self) -> Array:
+        """Of all rows, `(D,)`."""
+        shares: Array = self.counts / max(self.n, 1)
+        return shares @ self.means
+
+    @property
+    def slices(self) -> tuple[slice, ...]:
+        """The columns of every modality."""
+        return spans(self.dims)
+
+    @property
+    def spread(self) -> Array:
+        """√n_c (mean of class c − mean of all), `(C, D)`: its scatter is that between classes."""
+        spread: Array = np.sqrt(self.counts)[:, None] * (self.means - self.mean)
+        return spread
+
+    def gather(self, tiles: Iterable[Batch]) -> ClassScatter:
+        total = ClassScatter.empty(self.dims, len(self.counts))
+        for batch in tiles:
+            total = total.merge(self._of(batch))
+        return total
+
+    def _of(self, batch: Batch) -> ClassScatter:
+        """Of the rows of one batch."""
+        empty = ClassScatter.empty(self.dims, len(self.counts))
+        if batch.labels is None:
+            return empty
+        labels, x = complete(batch, batch.labels), stacked(batch)
+        counts, means, within = empty.counts, empty.means, empty.within
+        for c in np.unique(labels[labels >= 0]):
+            rows = x[labels == c]
+            counts[c] = len(rows)
+            means[c] = centre(rows)
+            within += rows.T @ rows
+        return ClassScatter(self.dims, counts, means, within)
+
+    def merge(self, other: ClassScatter) -> ClassScatter:
+        counts = self.counts + other.counts
+        share = other.counts / np.maximum(counts, 1)
+        delta = other.means - self.means
+        apart = np.sqrt(self.counts * share)[:, None] * delta
+        means = np.where(
+            (self.counts > 0)[:, None], self.means + share[:, None] * delta, other.means
+        )
+        within = self.within + other.within
+        if apart.any():
+            within += apart.T @ apart
+        return ClassScatter(self.dims, counts, means, within)
+
+    def mapped(self, maps: Sequence[Sequence[LinearMap]]) -> ClassScatter:
+        means = self.means.copy()
+        for columns, chain in zip(self.slices, maps, strict=True):
+            for one in chain:
+                means[:, columns] = one.of_points(means[:, columns])
+        within = map_products(self.within, self.slices, maps)
+        return ClassScatter(self.dims, self.counts, means, within)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        return {"counts": self.counts, "means": self.means, "within": self.within}
+
+    def restored(self, arrays: Mapping[str, NDArray[Any]]) -> ClassScatter:
+        return ClassScatter(self.dims, **same_shapes(self.arrays(), arrays))
+
+
+def class_scatter_bytes(dims: Sequence[int], classes: int) -> int:
+    """Bytes of a `ClassScatter`."""
+    return 8 * sum(dims) * (sum(dims) + classes)
