@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mmfuse.core.time_options import TimeOptions
     from mmfuse.errors import MmfuseError
     from mmfuse.model import Model
+    from mmfuse.report import explain
     from mmfuse.work import Fused
 
 __version__ = "0.1.0"
@@ -34,6 +35,7 @@ __all__ = [
     "apply",
     "check",
     "convert",
+    "explain",
     "fit",
     "fuse",
     "go_on",
@@ -56,6 +58,7 @@ _HOMES = {
     "TimeOptions": "mmfuse.core.time_options",
     "align": "mmfuse.aligning",
     "convert": "mmfuse.converting",
+    "explain": "mmfuse.report",
     "list_normalizations": "mmfuse.catalogue",
     "list_strategies": "mmfuse.catalogue",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,8 @@ def fuse(
     lock: str | os.PathLike[str] | None = None,
     shard_rows: int | None = None,
     save: str | os.PathLike[str] | None = None,
+    report: bool = False,
+    plot: str | os.PathLike[str] | None = None,
     labels: Any = None,
     threads: int | None = None,
     memory: int = 512 << 20,
@@ -88,6 +91,8 @@ def fuse(
     lock: a file that says which rows the output has and what the inputs were: written where it
         is not there; else whatever is not as it says is refused.
     save: a file for the model, which `apply` applies to new rows.
+    report: whether the summary tells what was learned, see `explain`; with correlations also what
+        is chance. plot: a file in which that is drawn, of a suffix that matplotlib knows.
     labels: of supervised strategies, what they learn from: a file (`FILE[:COLUMN]`), an array, or
         a pair (array, ids).
     threads: None for one a processor. memory: working memory in bytes.
@@ -103,11 +108,12 @@ def fuse(
     )
     joining = Joining(by, join, duplicates, sort_ids, strict, min_overlap)
     timed = in_time(time, joining, pool, names)
-    keep = save is not None
+    keep = save is not None or report or plot is not None
     settings = Settings(joining, missing, dtype, nan, threads, memory, time=timed, keep=keep)
+    settings = replace(settings, shuffle=chosen.correlates and (report or plot is not None))
     wanted = OutputOptions(format, layout, compression, clobber, shard_rows)
     beside = {"lock": lock, "save": save, "labels": labels}
-    beside |= {"dry_run": dry_run, "progress": progress}
+    beside |= {"report": report, "plot": plot, "dry_run": dry_run, "progress": progress}
     asked = Asked(inputs, how, settings, output, wanted, **beside)
     scales = (
         PerModality.of("--normalize", normalize, names),

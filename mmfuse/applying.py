@@ -14,6 +14,7 @@ from mmfuse.core.join import Duplicates, Join
 from mmfuse.core.source import Progress, unseen
 from mmfuse.core.strategy import Strategy
 from mmfuse.core.time_options import TimeOptions
+from mmfuse.drift import drift
 from mmfuse.errors import UsageError
 from mmfuse.files.blas import one_blas_thread
 from mmfuse.files.formats import Layout
@@ -22,7 +23,7 @@ from mmfuse.fitting import applied_job, going_on_job, inputs_for
 from mmfuse.job import Settings
 from mmfuse.learning import model_of, new_job, strategy_of, trained_on
 from mmfuse.model import Model
-from mmfuse.model_file import read_model
+from mmfuse.model_file import read_model, write_model
 from mmfuse.nonfinite import NanPolicy
 from mmfuse.output import OutputOptions
 from mmfuse.request import Input, PerModality, inputs_of
@@ -73,6 +74,8 @@ def fit(
     missing: Missing | None = None,
     nan: NanPolicy = "error",
     labels: Any = None,
+    report: bool = False,
+    plot: Path | None = None,
     **reading: Unpack[Reading],
 ) -> Fused:
     """Learn a fusion from rows without fusing them; the result's `model` is what was learned.
@@ -86,7 +89,9 @@ def fit(
     normalizations = PerModality.of("--normalize", normalize, names)
     weights = PerModality.of("--weight", weight, names)
     asked = _asked(inputs, reading, missing=missing, nan=nan, keep=True, fuses=False, save=output)
-    asked = replace(asked, labels=labels)
+    shuffle = chosen.correlates and (report or plot is not None)
+    settings = replace(asked.settings, shuffle=shuffle)
+    asked = replace(asked, labels=labels, settings=settings, report=report, plot=plot)
     return carry_out(asked, partial(new_job, command, chosen, normalizations, weights), model_of)
 
 
@@ -122,7 +127,12 @@ def apply(
     asked = _asked(inputs, reading, missing=missing, nan=policy, output=output, wanted=wanted)
     if not isinstance(model, Model):
         asked = replace(asked, beside=[os.fspath(model)])
-    return carry_out(asked, partial(applied_job, known, check_drift, missing))
+
+    def compared(done: Done) -> None:
+        if done.gathered is not None:
+            done.summary.drift = drift(known, done.gathered).as_dict()
+
+    return carry_out(asked, partial(applied_job, known, check_drift, missing), compared)
 
 
 def go_on(
@@ -171,7 +181,7 @@ def merge(
     try:
         with one_blas_thread():
             merged = reduce(Model.merge, map(load, models))
-        commit_all(saving.write(merged))
+        commit_all(saving.write(partial(write_model, merged)))
     finally:
         saving.close()
     return merged

@@ -38,6 +38,8 @@ class Settings:
     time: TimeJoining | None = None
     keep: bool = False
     """Whether what was gathered to learn from is wanted, for a model."""
+    shuffle: bool = False
+    """Whether a model is to know what its strategy finds in shuffled rows."""
     fuses: bool = True
     """Whether there is an output; else the rows are only learned from."""
 

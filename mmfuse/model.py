@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mmfuse.core.chain import Chain, unlearned
+import numpy as np
+from numpy.typing import NDArray
+
+from mmfuse.core.chain import Chain
 from mmfuse.core.fusion import Fusion, Lesson
 from mmfuse.core.gathered import Gathered
 from mmfuse.core.options import options as options_of
@@ -25,6 +28,7 @@ class Model:
     rows: how many there were, of which some may lack what learning takes. nan, dtype: how values
         were cleaned and computed.
     training: the inputs of the runs that it learned from, as in the record of an output.
+    chance: the `spectrum` that the strategy finds in shuffled rows, where that was asked for.
     """
 
     strategy: str
@@ -35,6 +39,7 @@ class Model:
     nan: NanPolicy = "error"
     dtype: str = "float32"
     training: tuple[dict[str, Any], ...] = field(default=())
+    chance: NDArray[np.float64] | None = None
 
     @classmethod
     def of(
@@ -47,9 +52,16 @@ class Model:
         training: Sequence[dict[str, Any]],
     ) -> Model:
         """The model of a lesson."""
-        seen = tuple(map(unlearned, lesson.before.chains))
         return cls(
-            strategy, lesson.fusion, lesson.gathered, seen, rows, nan, dtype, tuple(training)
+            strategy,
+            lesson.fusion,
+            replace(lesson.gathered, shuffled=None),
+            lesson.seen,
+            rows,
+            nan,
+            dtype,
+            tuple(training),
+            lesson.chance,
         )
 
     @property
@@ -104,6 +116,7 @@ class Model:
             gathered=lesson.gathered,
             rows=self.rows + rows,
             training=(*self.training, *training),
+            chance=None,
         )
 
     def merge(self, other: Model) -> Model:

@@ -58,6 +58,16 @@ def statistic_of(own: Arrays, strategy: Strategy, schema: Schema) -> Statistic |
     return found
 
 
+def column_of(own: Arrays, name: str) -> NDArray[np.float64]:
+    """The one array there is, of that name. Raises ValueError or KeyError for anything else."""
+    column = own[name]
+    if len(own) > 1 or column.dtype != np.float64 or column.ndim != 1:
+        raise ValueError(f"{name} of another kind")
+    if not np.isfinite(column).all():
+        raise ValueError(f"{name} that is infinite")
+    return column
+
+
 def restored(own: Arrays, empty: Statistic) -> Any:
     """The statistic of these arrays. Raises ValueError or ModelError for those of another."""
     if _dtypes(own) != _dtypes(empty.arrays()):
@@ -90,6 +100,8 @@ def refuse_misfits(model: Model) -> None:
 def _refuse_gathered(model: Model) -> None:
     """Raise ValueError unless what was gathered is what the fusion learns from."""
     before = model.before
+    if len(model.gathered.energy) != len(before.chains):
+        raise ValueError("energies of other modalities")
     mixed = {m for m in before.unlearned if mixes(before.chains[m])}
     if mixed != set(model.gathered.scatters) or (before.strategy.learns and not before.ready):
         raise ValueError("statistics that are not those of its normalisations")

@@ -33,6 +33,7 @@ from mmfuse.files.plain_json import fields, items, mapping, natural, one_of, par
 from mmfuse.files.safetensors_header import read_tensors, tensors_head
 from mmfuse.model import Model
 from mmfuse.model_check import (
+    column_of,
     refuse_misfits,
     refuse_unusable,
     refuse_unwritable,
@@ -116,6 +117,8 @@ def _arrays(model: Model) -> dict[str, NDArray[Any]]:
         _add(found, f"scatter.{m}", scatter.arrays())
     if model.gathered.statistic is not None:
         _add(found, "statistic", model.gathered.statistic.arrays())
+    _add(found, "gathered", {"energy": model.gathered.energy})
+    _add(found, "chance", {} if model.chance is None else {"spectrum": model.chance})
     return found
 
 
@@ -195,17 +198,20 @@ def _model(content: Any, arrays: dict[str, NDArray[Any]]) -> Model:
     )
     learned = _taken(arrays, "learned")
     statistic = statistic_of(_taken(arrays, "statistic"), strategy, schema)
+    energy = column_of(_taken(arrays, "gathered"), "energy")
+    chance = _taken(arrays, "chance")
     missing = one_of(content["missing"], (None, *MISSING))
     fusion = Fusion(schema, chains, strategy, learned, missing)
     model = Model(
         strategy=content["strategy"],
         fusion=fusion,
-        gathered=Gathered(moments, _scatters(arrays, schema), statistic),
+        gathered=Gathered(moments, _scatters(arrays, schema), energy, statistic),
         seen=seen,
         rows=natural(content["rows"]),
         nan=one_of(content["nan"], POLICIES),
         dtype=one_of(content["dtype"], DTYPES),
         training=tuple(map(mapping, items(content["training"]))),
+        chance=column_of(chance, "spectrum") if chance else None,
     )
     if arrays:
         raise ValueError(f"a tensor named {next(iter(arrays))!r}")

@@ -98,7 +98,7 @@ def planned(
         columnwise=strategy.stacks
         and watched is None
         and not (settings.nan == "drop" or settings.keep or any(fusion.chains)),
-        statistic=_statistic_bytes(watched or fusion),
+        statistic=_statistic_bytes(watched or fusion) * (1 + settings.shuffle),
         whole=strategy.workspace(len(alignment), schema) if strategy.whole else None,
     )
     job = Job(

@@ -58,7 +58,9 @@ def run(job: Job, sink_of: SinkOf | None, scratch: Scratch, progress: Progress) 
                 job, taken = _without_bad_rows(job, taken, progress)
             engine = _engine(job, taken, progress)
             if job.fusion.learned is None:
-                lesson = engine.fit(job.fusion, job.refuse, keep=job.settings.keep)
+                lesson = engine.fit(
+                    job.fusion, job.refuse, keep=job.settings.keep, shuffle=job.settings.shuffle
+                )
                 job = job.settled(lesson.fusion)
             if job.watched is not None:
                 gathered, tally = engine.gather(job.watched)

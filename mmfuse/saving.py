@@ -1,27 +1,34 @@
-"""Where a model is saved."""
+"""Files that come of what was learned: a model, a picture of it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from mmfuse.errors import UsageError
 from mmfuse.files.output import OutputFile
 from mmfuse.files.paths import same_file
-from mmfuse.model import Model
-from mmfuse.model_file import write_model
 
 
 class Saving:
-    """A model's file, opened before the work, so that what cannot be written fails at once.
+    """Such a file, opened before the work, so that what cannot be written fails at once.
 
-    path: None saves nothing. Raises UsageError or OutputError.
+    path: None saves nothing. what: it is, with an example of a name. Raises UsageError or
+    OutputError.
     """
 
-    def __init__(self, path: str | None, clobber: bool = True, *, dry_run: bool = False) -> None:
-        self._path = path
+    def __init__(
+        self,
+        path: str | None,
+        clobber: bool = True,
+        *,
+        dry_run: bool = False,
+        what: str = "model",
+        example: str = "model.safetensors",
+    ) -> None:
+        self._path, self._what = path, what
         if path == "-":
-            raise UsageError("a model goes to a file", hint="name one: model.safetensors")
+            raise UsageError(f"a {what} goes to a file", hint=f"name one: {example}")
         wanted = path is not None and not dry_run
         self._file = OutputFile(path, clobber=clobber) if wanted and path is not None else None
 
@@ -33,16 +40,15 @@ class Saving:
             same = os.path.realpath(other) == os.path.realpath(self._path)
             if same or same_file(self._path, other):
                 raise UsageError(
-                    f"the model's file {self._path} is an input or the output",
+                    f"the {self._what}'s file {self._path} is an input or the output",
                     hint="name another file",
                 )
 
-    def write(self, model: Model | None) -> list[OutputFile]:
-        """Write the model; returns the file that is to appear."""
+    def write(self, write: Callable[[OutputFile], None]) -> list[OutputFile]:
+        """Write the file, if one is wanted; returns it, for it is still to appear."""
         if self._file is None:
             return []
-        assert model is not None
-        write_model(model, self._file)
+        write(self._file)
         return [self._file]
 
     def close(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,10 +19,10 @@ from mmfuse.job import Job, Settings
 from mmfuse.labels import open_labels
 from mmfuse.lock import Lock
 from mmfuse.model import Model
+from mmfuse.outcome import Outcome
 from mmfuse.output import STDOUT, MemorySink, OutputOptions, OutputTarget
 from mmfuse.request import Input
 from mmfuse.running import Done, run
-from mmfuse.saving import Saving
 from mmfuse.sharded_output import output_target
 from mmfuse.sources import Opened, SourceOptions, open_sources
 from mmfuse.summary import Summary
@@ -57,7 +57,8 @@ class Fused:
 class Asked:
     """What every run is asked for; see `fuse`.
 
-    save: where a model is to be written. labels: see `labels.open_labels`. beside: files that
+    save: where a model is to be written. report: whether the summary is to tell of it; plot:
+        where it is drawn. labels: see `labels.open_labels`. beside: files that
         are read beside the inputs.
     """
 
@@ -68,6 +69,8 @@ class Asked:
     wanted: OutputOptions = field(default_factory=OutputOptions)
     lock: str | os.PathLike[str] | None = None
     save: str | os.PathLike[str] | None = None
+    report: bool = False
+    plot: str | os.PathLike[str] | None = None
     labels: Any = None
     beside: Sequence[str] = ()
     dry_run: bool = False
@@ -77,37 +80,34 @@ class Asked:
 def carry_out(
     asked: Asked,
     make: Callable[[Opened, Settings], Job],
-    learned: Callable[[Done], Model] | None = None,
+    learned: Callable[[Done], Model | None] | None = None,
 ) -> Fused:
     """Open everything, do the job that `make` makes of it, and let all that is written appear.
 
-    learned: the model that comes of it.
+    learned: the model that comes of it, if one does.
     """
     with ExitStack() as resources:
         target = None
         if asked.output is not None:  # before the inputs: what cannot be written fails at once
             target = output_target(os.fspath(asked.output), asked.wanted, dry_run=asked.dry_run)
             resources.callback(target.close)
-        save = None if asked.save is None else os.fspath(asked.save)
-        saving = Saving(save, asked.wanted.clobber, dry_run=asked.dry_run)
-        resources.callback(saving.close)
+        outcome = resources.enter_context(closing(Outcome(asked, learned)))
         opened = open_sources(asked.inputs, asked.how)
         if asked.labels is not None:
             opened.labels = open_labels(asked.labels, opened)
         places = [] if target is None else [target.path]
         if target is not None:
             target.protect([*opened.protected, *asked.beside])
-        saving.protect([*opened.protected, *places])
+        places += outcome.protect([*opened.protected, *places])
         columnar = target is not None and target.columnar
         job = make(opened, replace(asked.settings, columnar=columnar))
-        places += [] if save is None else [save]
         lock = resources.enter_context(Lock(asked.lock, opened, places, dry_run=asked.dry_run))
         if asked.dry_run:
             planned = planned_only(job, opened, target, lock)
-            if save is not None and target is None:
-                planned.summary.output, planned.summary.format = save, "model"
+            if asked.save is not None and target is None:
+                planned.summary.output, planned.summary.format = os.fspath(asked.save), "model"
             return planned
-        return finished(job, opened, target, lock, asked.progress, saving, learned)
+        return finished(job, opened, target, lock, asked.progress, outcome)
 
 
 def planned_only(job: Job, opened: Opened, target: OutputTarget | None, lock: Lock) -> Fused:
@@ -125,8 +125,7 @@ def finished(
     target: OutputTarget | None,
     lock: Lock,
     progress: Progress,
-    saving: Saving | None = None,
-    learned: Callable[[Done], Model] | None = None,
+    outcome: Outcome | None = None,
 ) -> Fused:
     """Do the job, and let all files appear, or none."""
     scratch = scratch_room(job, target, progress)
@@ -140,14 +139,13 @@ def finished(
         return memory[0]
 
     done = run(job, sink_of if job.settings.fuses else None, scratch, progress)
-    summary, model = done.summary, None if learned is None else learned(done)
+    summary, (model, others) = done.summary, (None, []) if outcome is None else outcome.of(done)
     if not job.settings.fuses:
         lock.rows(done.job.alignment.ids)
     summary.reads = opened.files
-    others = [] if saving is None else saving.write(model)
     lock.finish([*others, *([] if target is None else target.files)])
     if target is None:
-        for file in others:  # the model is all there is
+        for file in others[:1]:  # the model is all there is
             summary.output, summary.format = file.path, "model"
             summary.bytes = os.fstat(file.fd).st_size
         commit_all([*lock.files, *others])

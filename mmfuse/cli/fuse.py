@@ -36,7 +36,7 @@ def _function(name: str, work: Work) -> Callable[..., None]:
     own = [parameter(option, f"Options of {name}") for option in options_of(strategy)]
     declared = "the row is fused from those it has" if strategy.fuses_present else "zero"
     other = {"missing": shared.missing(declared), **work.other}
-    without = work.without | ({"save"} if strategy.whole else set())
+    without = work.without | ({"save", "report", "plot"} if strategy.whole else set())
     without |= set() if strategy.supervised else {"labels"}
     return run_function(Work(work.do, own, without, other, work.models), inspect.getdoc(strategy))
 

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from mmfuse.cli import shared
@@ -23,6 +24,7 @@ from mmfuse.errors import UsageError
 from mmfuse.files.paths import same_file
 
 if TYPE_CHECKING:
+    from mmfuse.request import Input
     from mmfuse.work import Fused
 
 Own = Mapping[str, Any]
@@ -52,9 +54,9 @@ def run_function(work: Work, manual: str | None) -> Callable[..., None]:
 
     def function(**given: Any) -> None:
         own = {name: given.pop(name) for name in names}
-        _command(work, own, **given)
+        _run(work, own, given)
 
-    files, *rest = list(inspect.signature(_command, eval_str=True).parameters.values())[2:]
+    files, *rest = inspect.signature(_options, eval_str=True).parameters.values()
     kept = [_changed(p, work.other) for p in rest if p.name not in work.without]
     arguments = [p for p in work.own if p.default is inspect.Parameter.empty]
     options = [p for p in work.own if p not in arguments]
@@ -79,9 +81,7 @@ def _changed(parameter: inspect.Parameter, other: Mapping[str, Any]) -> inspect.
     return parameter.replace(annotation=annotation)
 
 
-def _command(
-    work: Work,
-    own: Own,
+def _options(
     files: shared.FilesOrList = None,
     *,
     output: shared.Output,
@@ -92,6 +92,7 @@ def _command(
     lock: shared.Lock = None,
     shard_rows: shared.ShardRows = None,
     save: shared.Save = None,
+    plot: shared.Plot = None,
     depfile: shared.Depfile = None,
     inputs_from: shared.InputsFrom = None,
     labels: shared.Labels = None,
@@ -124,6 +125,7 @@ def _command(
     nan: shared.Nan = "error",
     dtype: shared.Dtype = "float32",
     dry_run: shared.DryRun = False,
+    report: shared.Report = False,
     verbose: shared.Verbose = False,
     quiet: shared.Quiet = False,
     as_json: shared.AsJson = False,
@@ -131,57 +133,85 @@ def _command(
     threads: shared.Threads = None,
     memory: shared.Memory = "512MB",
 ) -> None:
+    """Every option there is, and no more; `_run` gets what was given."""
+
+
+_DEFAULTS = {
+    name: parameter.default
+    for name, parameter in inspect.signature(_options).parameters.items()
+    if parameter.default is not inspect.Parameter.empty
+}
+_PASSED_ON = (
+    "join", "missing", "duplicates", "sort_ids", "strict", "min_overlap", "nan", "dtype", "format",
+    "layout", "compression", "lock", "shard_rows", "save", "labels", "report", "plot", "threads",
+    "dry_run",
+)  # fmt: skip
+
+
+def _run(work: Work, own: Own, given: Mapping[str, Any]) -> None:
+    """Do the work with the options given, and tell of it."""
     models = [own[name] for name in work.models if own[name] is not None]
-    output = output or models[0]
-    _refuse_both(depfile, output, as_json and not dry_run)
-    settings = {
-        **reading(
-            ids, id_column, column, sidecar, input_format, pool, pool_mask_zeros, id_transform
-        ),
-        "normalize": per_modality(normalize or (), str, "--normalize"),
-        "weight": per_modality(weight or (), float, "--weight"),
-        "join": join,
-        "missing": missing,
-        "duplicates": duplicates,
-        "sort_ids": sort_ids,
-        "strict": strict,
-        "min_overlap": min_overlap,
-        "by": matching(by_position, require_ids),
-        "time": time_options(
-            align, time_column, times, time_unit, tolerance, window, direction, by
-        ),
-        "nan": nan,
-        "dtype": dtype,
-        "format": format,
-        "layout": layout,
-        "compression": compression,
-        "clobber": not no_clobber,
-        "lock": lock,
-        "shard_rows": shard_rows,
-        "save": save,
-        "labels": labels,
-        "threads": threads,
-        "memory": size(memory),
-        "dry_run": dry_run,
-    }
-    settings = {name: value for name, value in settings.items() if name not in work.without}
-    if dry_run:  # it writes nothing
-        depfile = summary = None
-    inputs = all_inputs(files or (), inputs_from, output)
-    beside = (*(ids or ()), *(times or ()), *filter(None, [labels]))
-    places = [output, os.path.splitext(output)[0] + ".ids.txt"]  # which npy has beside it
-    taken = [*places, *filter(None, [lock, save]), *models, *files_of(inputs, inputs_from, beside)]
-    with closing(Extras(depfile, summary, taken)) as extras:
+    asked = SimpleNamespace(**{**_DEFAULTS, **given})
+    output: str = asked.output or models[0]
+    _refuse_both(asked.depfile, output, asked.as_json and not asked.dry_run)
+    settings = {k: v for k, v in _settings(asked).items() if k not in work.without}
+    if asked.dry_run:  # it writes nothing
+        asked.depfile = asked.summary = None
+    inputs = all_inputs(asked.files or (), asked.inputs_from, output)
+    with closing(_extras(asked, inputs, output, models)) as extras:
         with showing() as progress:
             told = work.do(own, inputs, output, {**settings, "progress": progress}).summary
         told.reads += [model for model in models if not same_file(model, output)]
-        if inputs_from is not None and inputs_from != "-":
-            told.reads.append(inputs_from)
+        if asked.inputs_from is not None and asked.inputs_from != "-":
+            told.reads.append(asked.inputs_from)
         extras.write(told)
-    if as_json:
+    if asked.as_json:
         emit(json.dumps(told.as_dict()))
-    elif not quiet:
-        say(summary_table(told, verbose=verbose))
+    elif not asked.quiet:
+        say(summary_table(told, verbose=asked.verbose))
+        if told.report is not None or told.drift is not None:
+            from mmfuse.cli.model_report import drift_table, report_table
+
+            say("")
+            say(
+                "\n".join(
+                    report_table(told.report) if told.report else drift_table(told.drift or {})
+                )
+            )
+
+
+def _settings(asked: SimpleNamespace) -> Settings:
+    """The arguments of the public functions."""
+    return {
+        **{name: getattr(asked, name) for name in _PASSED_ON},
+        **reading(
+            *(asked.ids, asked.id_column, asked.column, asked.sidecar, asked.input_format),
+            *(asked.pool, asked.pool_mask_zeros, asked.id_transform),
+        ),
+        "normalize": per_modality(asked.normalize or (), str, "--normalize"),
+        "weight": per_modality(asked.weight or (), float, "--weight"),
+        "by": matching(asked.by_position, asked.require_ids),
+        "time": time_options(
+            *(asked.align, asked.time_column, asked.times, asked.time_unit, asked.tolerance),
+            *(asked.window, asked.direction, asked.by),
+        ),
+        "clobber": not asked.no_clobber,
+        "memory": size(asked.memory),
+    }
+
+
+def _extras(
+    asked: SimpleNamespace, inputs: Sequence[str | Input], output: str, models: Sequence[str]
+) -> Extras:
+    beside = (*(asked.ids or ()), *(asked.times or ()), *filter(None, [asked.labels]))
+    taken = [
+        output,
+        os.path.splitext(output)[0] + ".ids.txt",  # which npy has beside it
+        *filter(None, [asked.lock, asked.save, asked.plot]),
+        *models,
+        *files_of(inputs, asked.inputs_from, beside),
+    ]
+    return Extras(asked.depfile, asked.summary, taken)
 
 
 def _refuse_both(depfile: str | None, output: str, as_json: bool) -> None:

@@ -76,6 +76,15 @@ Save = Annotated[
     str | None,
     _option(_WRITE, metavar="MODEL", help="Save what was learned, for mmfuse apply: a model file."),
 ]
+Report = Annotated[
+    bool,
+    _option(
+        None, "--report", help="Tell what was learned: components, modalities, what is chance."
+    ),
+]
+Plot = Annotated[
+    str | None, _option(_WRITE, metavar="FILE", help="Draw what was learned: .svg, .png or .pdf.")
+]
 ModelOutput = Annotated[
     str,
     _option(_WRITE, "--output", "-o", "--save", metavar="MODEL", help="The model's file."),

@@ -46,8 +46,13 @@ class ClassScatter(Statistic):
     @property
     def mean(self) -> Array:
         """Of all rows, `(D,)`."""
-        shares: Array = self.counts / max(self.n, 1)
-        return shares @ self.means
+        near: Array = self.means[np.argmax(self.counts)]  # so that large means cost nothing
+        return near + self.counts / max(self.n, 1) @ (self.means - near)
+
+    @property
+    def covariance(self) -> Array:
+        spread = self.spread
+        return (self.within + spread.T @ spread) / max(self.n - 1, 1)
 
     @property
     def slices(self) -> tuple[slice, ...]:

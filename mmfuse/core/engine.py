@@ -21,7 +21,9 @@ from mmfuse.core.fusion import Absent, Fusion, Lesson
 from mmfuse.core.gathered import Gathered
 from mmfuse.core.plan import Plan
 from mmfuse.core.pool import in_order
+from mmfuse.core.shuffled import shuffled
 from mmfuse.core.source import Matrix, Progress, Sink, unseen
+from mmfuse.core.statistics import sum_of_squares
 from mmfuse.core.tally import Places, Tally, all_finite
 
 Found = TypeVar("Found")
@@ -44,26 +46,37 @@ class Engine:
     labels: NDArray[np.int64] | None = None
     """The number of every row's class, -1 where it has none."""
 
-    def fit(self, fusion: Fusion, accept: Callable[[Tally], None], *, keep: bool = False) -> Lesson:
+    def fit(
+        self,
+        fusion: Fusion,
+        accept: Callable[[Tally], None],
+        *,
+        keep: bool = False,
+        shuffle: bool = False,
+    ) -> Lesson:
         """Let every stage and the strategy learn, in as few passes as `Fusion.passes` says.
 
         accept: raises for what a pass found and the fusion cannot learn from.
-        keep: gather the moments of every modality, for a model.
+        keep: gather the moments of every modality, for a model. shuffle: gather what the strategy
+            learns from of shuffled rows as well.
         """
-        lesson = Lesson(fusion, Gathered({}, {}))
+        lesson = Lesson(fusion, fusion.empty())
         wanted = keep or fusion.strategy.learns
         while wanted or fusion.unlearned:
             last = fusion.ready
-            gathered, tally = self.gather(fusion, all_moments=keep and last)
+            gathered, tally = self.gather(fusion, all_moments=keep and last, shuffle=shuffle)
             accept(tally)
             lesson = Lesson(fusion, gathered)
             fusion = fusion.learn(gathered)
             wanted = wanted and not last
         return lesson
 
-    def gather(self, fusion: Fusion, *, all_moments: bool = True) -> tuple[Gathered, Tally]:
+    def gather(
+        self, fusion: Fusion, *, all_moments: bool = True, shuffle: bool = False
+    ) -> tuple[Gathered, Tally]:
         """What a fusion that has not learned all wants to know of the rows."""
-        total = fusion.empty(all_moments=all_moments), Tally.empty(len(self.taken))
+        nothing = fusion.empty(all_moments=all_moments, shuffle=shuffle)
+        total = nothing, Tally.empty(len(self.taken))
         empty = total[0]
 
         def take(start: int, found: tuple[Gathered, Tally]) -> None:
@@ -142,14 +155,17 @@ class Engine:
     ) -> tuple[Gathered, Tally]:
         tally = Tally.empty(len(self.taken))
         moments, scatters = dict(empty.moments), dict(empty.scatters)
+        energy, others = empty.energy.copy(), empty.shuffled
         wanted = range(len(self.taken)) if empty.statistic is not None else moments
 
         def tiles() -> Iterator[Batch]:
+            nonlocal others
             for first in range(start, stop, self.plan.tile_rows):
                 last = min(first + self.plan.tile_rows, stop)
                 loaded = {m: space.load(m, first, last) for m in wanted}
                 for m, (x, places) in loaded.items():
                     tally.count_nonfinite(m, x, places, self.checked)
+                    energy[m] += sum_of_squares(x)
                     fusion.prepare(m, x)
                     if m in moments:
                         moments[m] = moments[m].update(x)
@@ -159,14 +175,17 @@ class Engine:
                 if empty.statistic is not None:
                     blocks = [x for x, _ in loaded.values()]
                     batch = self._batch(fusion, np.ones(len(blocks)), space, blocks, first, last)
-                    yield fusion.shown(batch, learning=True)
+                    shown = fusion.shown(batch, learning=True)
+                    yield shown
+                    if others is not None:
+                        others = others.merge(others.gather([shuffled(shown, first)]))
 
         if empty.statistic is None:
             for _ in tiles():
                 pass
-            return Gathered(moments, scatters), tally
+            return Gathered(moments, scatters, energy), tally
         statistic = empty.statistic.gather(tiles())
-        return Gathered(moments, scatters, statistic), tally
+        return Gathered(moments, scatters, energy, statistic, others), tally
 
     def _batch(
         self,

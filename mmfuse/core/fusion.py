@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, TypeAlias
@@ -21,13 +22,14 @@ from mmfuse.core.chain import (
     unlearned,
 )
 from mmfuse.core.gathered import Gathered
-from mmfuse.core.linear_map import scaling
+from mmfuse.core.linear_map import LinearMap, scaling
 from mmfuse.core.normalization import Normalization
 from mmfuse.core.scatter import Scatter
 from mmfuse.core.schema import Schema
 from mmfuse.core.statistics import Moments
 from mmfuse.core.strategy import Learned, Strategy
 from mmfuse.core.transpose import copy
+from mmfuse.errors import InputError
 
 Missing = Literal["zero", "mean", "nan", "error"]
 """What stands for a modality in a row that lacks it; `error` refuses such rows beforehand."""
@@ -85,14 +87,21 @@ class Fusion:
         plain = not any(self.chains) and bool((self.schema.weights == 1).all())
         return self.strategy.stacks and plain
 
-    def empty(self, *, all_moments: bool = False) -> Gathered:
-        """What the next pass is to gather; of modalities with nothing to learn too if all are."""
+    def empty(self, *, all_moments: bool = False, shuffle: bool = False) -> Gathered:
+        """What the next pass is to gather; of modalities with nothing to learn too if all are.
+
+        shuffle: whether the strategy's statistic is wanted of shuffled rows as well.
+        """
         looked_at = range(len(self.chains)) if all_moments else self.unlearned
         dims = self.schema.dims
+        learns = self.strategy.learns and self.ready
+        statistic = self.strategy.statistics(self.schema) if learns else None
         return Gathered(
             {m: Moments.empty(dims[m]) for m in looked_at},
             {m: Scatter.empty((dims[m],)) for m in self.unlearned if mixes(self.chains[m])},
-            self.strategy.statistics(self.schema) if self.strategy.learns and self.ready else None,
+            np.zeros(len(dims)),
+            statistic,
+            statistic if shuffle else None,
         )
 
     def learn(self, gathered: Gathered) -> Fusion:
@@ -106,15 +115,21 @@ class Fusion:
         learned = replace(self, chains=chains)
         if gathered.statistic is None:
             return learned
-        seen = map(unlearned, self.chains)
-        maps = [
+        seen = tuple(map(unlearned, self.chains))
+        solved = self.strategy.solve(self.schema, gathered.statistic.mapped(learned.maps(seen)))
+        return replace(learned, learned=solved)
+
+    def maps(self, seen: Sequence[int]) -> list[list[LinearMap]]:
+        """What is done to every modality's block after the first `seen` stages of its chain.
+
+        These stages have learned, and are linear.
+        """
+        return [
             [*linear_maps(chain[k:], dim), *([scaling(weight)] if weight != 1 else [])]
             for chain, k, dim, weight in zip(
-                chains, seen, self.schema.dims, self.schema.weights, strict=True
+                self.chains, seen, self.schema.dims, self.schema.weights, strict=True
             )
         ]
-        solved = self.strategy.solve(self.schema, gathered.statistic.mapped(maps))
-        return replace(learned, learned=solved)
 
     @cached_property
     def settled(self) -> Strategy:
@@ -194,6 +209,23 @@ class Lesson:
         if fusion.learned is None:
             fusion = replace(fusion, learned=fusion.strategy.solve(fusion.schema))
         return fusion
+
+    @cached_property
+    def chance(self) -> NDArray[np.float64] | None:
+        """The `spectrum` that the strategy finds in shuffled rows; None where there are none."""
+        if self.gathered.shuffled is None:
+            return None
+        shuffled = self.gathered.shuffled.mapped(self.fusion.maps(self.seen))
+        strategy = replace(self.before.strategy, n_components=1)  # type: ignore[call-arg]
+        try:
+            return strategy.solve(self.before.schema, shuffled)["spectrum"]
+        except InputError:  # nothing at all
+            return np.zeros(0)
+
+    @property
+    def seen(self) -> tuple[int, ...]:
+        """Of every modality the stages before what was gathered."""
+        return tuple(map(unlearned, self.before.chains))
 
 
 def _go_through(stages: Chain, x: Block) -> list[int]:

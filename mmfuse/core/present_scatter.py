@@ -45,9 +45,19 @@ class PresentScatter(Statistic):
         return cls(weights, 0, own, np.zeros((m, m)), np.zeros((m, d)), np.zeros((d, d)))
 
     @property
-    def dims(self) -> tuple[int, ...]:
+    def dims(self) -> tuple[int, ...]:  # type: ignore[override]
         """The width of every modality."""
         return tuple(one.dims[0] for one in self.own)
+
+    @property
+    def covariance(self) -> Array:
+        """Within a modality over the rows that have it, between two over those that have both."""
+        of = np.repeat(np.arange(len(self.own)), self.dims)
+        counts = self.counts[of][:, of]
+        found = np.divide(self.products, counts, out=np.zeros_like(counts), where=counts > 0)
+        for block, one in zip(self.slices, self.own, strict=True):
+            found[block, block] = one.covariance
+        return found
 
     @property
     def slices(self) -> tuple[slice, ...]:

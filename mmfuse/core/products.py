@@ -10,9 +10,7 @@ from mmfuse.core.batch import Block
 _ROWS = 256
 
 
-def multiply_rows(
-    x: Block, matrix: NDArray[np.float64], out: Block, *, add: bool = False
-) -> None:
+def multiply_rows(x: Block, matrix: NDArray[np.float64], out: Block, *, add: bool = False) -> None:
     """out = x · matrix, of shapes `(n, d)`, `(d, k)` and `(n, k)`, rounded once; x may be out.
 
     add: to what stands in `out`.

@@ -34,6 +34,8 @@ class Projection(Strategy):
     """
 
     learns: ClassVar[bool] = True
+    measure: ClassVar[str] = "variance"
+    """What `spectrum` is."""
     fuses_present: ClassVar[bool] = True
 
     n_components: Annotated[Components, wanted("variance", "all")] = "auto"
@@ -74,6 +76,18 @@ def project(batch: Batch, m: int, learned: Learned, out: Block, *, add: bool) ->
         if batch.present is not None:
             x[~batch.present[rows, m]] = 0
         multiply_rows(x, weights, out[rows], add=add)
+
+
+def placed(strategy: Projection, schema: Schema, learned: Learned) -> Array:
+    """The weights of all columns, `(D, width)`: the output is linear in the modalities by these."""
+    weights = [learned[f"weights_{m}"] for m in range(len(schema.dims))]
+    if not strategy.beside:
+        return np.vstack(weights)
+    k = weights[0].shape[1]
+    beside = np.zeros((sum(schema.dims), k * len(weights)))
+    for m, rows in enumerate(spans(schema.dims)):
+        beside[rows, m * k : (m + 1) * k] = weights[m]
+    return beside
 
 
 def split(

@@ -41,7 +41,6 @@ class Scatter(Statistic):
 
     @property
     def covariance(self) -> Array:
-        """`(D, D)`, with ddof=1; of fewer than two rows zero."""
         return self.matrix / max(self.n - 1, 1)
 
     @property

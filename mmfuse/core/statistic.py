@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
+import numpy as np
 from numpy.typing import NDArray
 
 from mmfuse.core.batch import Batch
@@ -19,10 +20,16 @@ class Statistic(ABC):
     Sums are float64. Because pieces merge, one pass serves streaming, threads and machines, and a
     model that keeps its statistic can go on learning without the rows it has seen.
 
-    n: the rows that it is the statistic of.
+    n: the rows that it is the statistic of. dims: the widths of the modalities.
     """
 
     n: int
+    dims: tuple[int, ...]
+
+    @property
+    @abstractmethod
+    def covariance(self) -> NDArray[np.float64]:
+        """Of all columns of all modalities, `(D, D)`, with ddof=1; of fewer than two rows zero."""
 
     @abstractmethod
     def gather(self, tiles: Iterable[Batch]) -> Self:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mmfuse.core.linear_map import LinearMap
 
 Column = NDArray[np.float64]
+_ROWS = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +91,19 @@ class Moments:
             np.minimum(low, high),
             np.maximum(low, high),
         )
+
+
+def sum_of_squares(block: NDArray[np.floating[Any]]) -> float:
+    """Σ ‖x‖² of rows, shape `(k, d)`; values that are not finite do not count."""
+    total = 0.0
+    for start in range(0, len(block), _ROWS):
+        part = block[start : start + _ROWS].astype(np.float64)
+        square = float(np.vdot(part, part))
+        if not np.isfinite(square):
+            part[~np.isfinite(part)] = 0
+            square = float(np.vdot(part, part))
+        total += square
+    return total
 
 
 def column_lengths(x: NDArray[np.float64]) -> Column:

@@ -28,6 +28,7 @@ class Cca(Combining):
     """
 
     panel = "Learned feature-level fusion"
+    measure = "correlation"
     most = 2
 
     ridge: Ridge = 0.0
@@ -41,12 +42,12 @@ class Cca(Combining):
         a, b = (whitener(s[m, m], n, self.ridge, self.shrinkage) for m in (x, y))
         u, correlations, v = np.linalg.svd(a.T @ s[x, y] @ b, full_matrices=False)
         correlations = np.minimum(correlations, 1)  # but for rounding
-        chance = largest_by_chance((a.shape[1], b.shape[1]), max(n - 1, 1)) - 1
+        ranks = (a.shape[1], b.shape[1])
         return self.kept(
             schema,
             gathered.mean,
             np.vstack([a @ u, b @ v.T]),
             correlations,
             correlations**2,
-            lambda: int(np.count_nonzero(correlations > chance)),
+            lambda: int(np.count_nonzero(1 + correlations > largest_by_chance(ranks, n))),
         )

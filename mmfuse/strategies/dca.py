@@ -33,6 +33,7 @@ class Dca(Combining):
     """
 
     panel = "Learned feature-level fusion"
+    measure = "cross-covariance"
     most = 2
     supervised = True
 
@@ -57,7 +58,7 @@ class Dca(Combining):
         free = max(gathered.n - 1, 1)
         apart = gathered.spread / np.sqrt(free)
         a, b = _apart(apart[:, x]), _apart(apart[:, y])
-        r = min(a.shape[1], b.shape[1])
+        r = min(a.shape[1], b.shape[1], max(np.count_nonzero(gathered.counts) - 1, 0))
         a, b = a[:, :r], b[:, :r]
         cross = gathered.within[x, y] / free + apart[:, x].T @ apart[:, y]
         u, spectrum, v = np.linalg.svd(a.T @ cross @ b)

@@ -33,6 +33,7 @@ class Gcca(Canonical):
     """
 
     panel = "Learned feature-level fusion"
+    measure = "eigenvalue"
 
     ridge: Ridge = 0.0
     shrinkage: Shrinkage = 0.0
@@ -64,14 +65,13 @@ class Gcca(Canonical):
         share = np.repeat(weights, schema.dims)[:, None]
         # what a modality's eigenvalue would be if it had nothing in common with the others
         alone = weights * np.diag(gathered.counts) / [max(one.n, 1) for one in own]
-        chance = largest_by_chance(ranks, max(gathered.n - 1, 1), alone)
         return self.kept(
             schema,
             gathered.mean,
             root @ u[:, : len(spectrum)] * scale / share,
             spectrum,
             np.maximum(spectrum - alone.max(), 0) ** 2,
-            lambda: int(np.count_nonzero(spectrum > chance)),
+            lambda: int(np.count_nonzero(spectrum > largest_by_chance(ranks, gathered.n, alone))),
         )
 
     def fuse(self, batch: Batch, out: Block, learned: Learned) -> None:

@@ -21,14 +21,15 @@ class Lda(Projection):
     """Project the modalities side by side on the directions that tell classes apart best.
 
     The weights solve B w = λ W w, B the scatter between the classes of `--labels` and W that
-    within them; there is one component less than classes. The classes' common covariance matrix
-    is the identity in the output. Rows without a label are fused, and not learned from.
+    within them; there is one component less than classes. The covariance matrix within classes
+    (ddof=0) is the identity in the output. Rows without a label are fused, not learned from.
 
     Fisher (1936), The use of multiple measurements in taxonomic problems; Rao (1948), The
     utilization of multiple measurements in problems of biological classification.
     """
 
     panel = "Learned feature-level fusion"
+    measure = "between / within"
     supervised = True
 
     n_components: Annotated[Components, wanted("variance between classes", "all")] = "auto"
@@ -48,11 +49,10 @@ class Lda(Projection):
     def solve(self, schema: Schema, gathered: Statistic | None = None) -> Learned:
         """Also `spectrum`, `(C − 1,)`: λ, the variance between classes by that within them."""
         assert isinstance(gathered, ClassScatter)
-        classes = int(np.count_nonzero(gathered.counts))
-        free = max(gathered.n - classes, 1)
-        root = whitener(gathered.within / free, free + 1, self.ridge, self.shrinkage)
+        classes, n = int(np.count_nonzero(gathered.counts)), max(gathered.n, 1)
+        root = whitener(gathered.within / n, n - classes + 1, self.ridge, self.shrinkage)
         apart = gathered.spread @ root
-        spectrum, u = eigen(apart.T @ apart / free)
+        spectrum, u = eigen(apart.T @ apart / n)
         most = min(rank(spectrum), classes - 1)
         k = number(self.n_components, spectrum, most, lambda: most)
         learned = split(schema, gathered.mean, positive(root @ u[:, :k]))

@@ -27,6 +27,7 @@ class Mcca(Combining):
     """
 
     panel = "Learned feature-level fusion"
+    measure = "λ"
 
     ridge: Ridge = 0.0
     shrinkage: Shrinkage = 0.0
@@ -40,12 +41,11 @@ class Mcca(Combining):
         spectrum, u = eigen(root.T @ s @ root)
         common = int(np.count_nonzero(spectrum > 1 + 1e-12))
         spectrum = spectrum[:common]
-        chance = largest_by_chance(ranks, max(n - 1, 1))
         return self.kept(
             schema,
             gathered.mean,
             np.sqrt(len(ranks)) * (root @ u[:, :common]),
             spectrum,
             (spectrum - 1) ** 2,
-            lambda: int(np.count_nonzero(spectrum > chance)),
+            lambda: int(np.count_nonzero(spectrum > largest_by_chance(ranks, n))),
         )

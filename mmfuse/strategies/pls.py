@@ -34,6 +34,7 @@ class Pls(Combining):
     """
 
     panel = "Learned feature-level fusion"
+    measure = "covariance"
     most = 2
 
     n_components: Annotated[Components, wanted("squared covariance", "more than chance")] = "auto"

@@ -50,7 +50,7 @@ def _function() -> Callable[..., None]:
         "nan": inspect.Parameter("nan", keyword, default=None, annotation=shared.AppliedNan),
         "dtype": inspect.Parameter("dtype", keyword, default=None, annotation=shared.AppliedDtype),
     }
-    without = frozenset({"normalize", "weight", "save", "labels"})
+    without = frozenset({"normalize", "weight", "save", "labels", "report", "plot"})
     return run_function(Work(_apply, own, without, other, ("model",)), inspect.getdoc(apply))
 
 

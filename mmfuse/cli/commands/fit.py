@@ -100,7 +100,7 @@ def _continue_function() -> Callable[..., None]:
     keyword = inspect.Parameter.KEYWORD_ONLY
     own = [inspect.Parameter("model", keyword, default=None, annotation=model)]
     without = {
-        *("format", "layout", "compression", "shard_rows", "save"),
+        *("format", "layout", "compression", "shard_rows", "save", "report", "plot"),
         *("missing", "normalize", "weight", "nan", "dtype"),
     }
     output = inspect.Parameter("output", keyword, default=None, annotation=shared.ContinuedOutput)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from mmfuse.cli import shared
+from mmfuse.cli.model_report import report_table
+from mmfuse.cli.models import draw_one, explained, models_among
 from mmfuse.cli.options import per_modality, per_modality_list
 from mmfuse.cli.streams import emit
 from mmfuse.files.paths import show
@@ -24,29 +26,41 @@ def inspect(
     input_format: shared.InputFormat = None,
     pool: shared.Pool = None,
     pool_mask_zeros: shared.PoolMaskZeros = False,
+    plot: shared.Plot = None,
     as_json: shared.AsJson = False,
 ) -> None:
     """Look at files: rows, width, dtype, where ids were found, lengths of rows, odd values.
 
-    For a file that mmfuse wrote, also the record of how it was made.
+    For a file that mmfuse wrote, also the record of how it was made. Of a model, what it has
+    learned: components, what each modality weighs and keeps, what is chance.
     """
     from mmfuse import inspect as look_at
 
-    profiles = look_at(
-        files,
-        ids=per_modality(ids or (), str, "--ids"),
-        id_column=per_modality(id_column or (), str, "--id-column"),
-        column=per_modality_list(column or ()),
-        format=per_modality(input_format or (), str, "--from"),
-        sidecar=sidecar,
-        pool=per_modality(pool or (), str, "--pool"),
-        pool_mask_zeros=pool_mask_zeros,
+    models, files = models_among(files)
+    reports = {path: explained(path) for path in models}
+    if plot is not None:
+        draw_one(reports, plot)
+    profiles = (
+        []
+        if models and not files
+        else look_at(
+            files,
+            ids=per_modality(ids or (), str, "--ids"),
+            id_column=per_modality(id_column or (), str, "--id-column"),
+            column=per_modality_list(column or ()),
+            format=per_modality(input_format or (), str, "--from"),
+            sidecar=sidecar,
+            pool=per_modality(pool or (), str, "--pool"),
+            pool_mask_zeros=pool_mask_zeros,
+        )
     )
     described = [profile.as_dict() for profile in profiles]
     if as_json:
-        emit(json.dumps({"mmfuse_inspect": 1, "files": described}))
+        told = {path: report.as_dict() for path, report in reports.items()}
+        emit(json.dumps({"mmfuse_inspect": 1, "files": described, "models": told}))
     else:
-        emit("\n".join(_lines(described)))
+        tables = ["\n".join(report_table(report.as_dict())) for report in reports.values()]
+        emit("\n\n".join(tables + ["\n".join(_lines(described))] * bool(described)))
 
 
 def _lines(profiles: list[dict[str, Any]]) -> Iterator[str]:

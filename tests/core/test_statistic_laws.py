@@ -1,0 +1,204 @@
+"""Statistics that strategies learn from: the same for any cut and order, and as their formulas."""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from mmfuse.core.batch import Batch
+from mmfuse.core.class_scatter import ClassScatter
+from mmfuse.core.linear_map import LinearMap, scaling
+from mmfuse.core.present_scatter import PresentScatter
+from mmfuse.core.scatter import Scatter
+from mmfuse.core.statistic import Statistic
+from mmfuse.errors import ModelError
+
+Matrix = NDArray[np.float64]
+DIMS = (3, 2)
+CLASSES = 3
+WEIGHTS = np.array([1.0, 2.5])
+EMPTY: dict[str, Callable[[], Statistic]] = {
+    "scatter": lambda: Scatter.empty(DIMS),
+    "classes": lambda: ClassScatter.empty(DIMS, CLASSES),
+    "present": lambda: PresentScatter.empty(DIMS, WEIGHTS),
+}
+every = pytest.mark.parametrize("kind", EMPTY)
+
+
+def rows(n: int, seed: int, lacking: bool = True, far: float = 0.0) -> Batch:
+    """Rows of two modalities; some lack one, none both, and some have no label."""
+    rng = np.random.default_rng(seed)
+    blocks = [rng.normal(far, 1 + m, (n, dim)) for m, dim in enumerate(DIMS)]
+    has = rng.random((n, len(DIMS))) > (0.3 if lacking else -1)
+    has[:, 0] |= ~has.any(axis=1)
+    for m, block in enumerate(blocks):
+        block[~has[:, m]] = 0
+    return Batch(blocks, np.ones(len(DIMS)), has, rng.integers(-1, CLASSES, n))
+
+
+def cut(batch: Batch, start: int, stop: int) -> Batch:
+    part = slice(start, stop)
+    assert batch.present is not None
+    assert batch.labels is not None
+    return Batch(
+        [block[part] for block in batch.blocks],
+        batch.weights,
+        batch.present[part],
+        batch.labels[part],
+    )
+
+
+def assert_same(a: Statistic, b: Statistic, scale: float = 1.0) -> None:
+    assert a.n == b.n
+    for name, array in a.arrays().items():
+        np.testing.assert_allclose(b.arrays()[name], array, rtol=1e-10, atol=1e-9 * scale)
+
+
+@every
+@settings(deadline=None, max_examples=60)
+@given(
+    n=st.integers(0, 60),
+    seed=st.integers(0, 1000),
+    cuts=st.lists(st.integers(0, 60), max_size=6),
+    tiles=st.booleans(),
+)
+def test_any_cut_gives_the_same(kind: str, n: int, seed: int, cuts: list[int], tiles: bool) -> None:
+    batch = rows(n, seed)
+    whole = EMPTY[kind]().gather([batch])
+    ends = sorted({0, n, *(min(c, n) for c in cuts)})
+    parts = [cut(batch, a, b) for a, b in pairwise(ends)]
+    if tiles:
+        assert_same(whole, EMPTY[kind]().gather(parts))
+    else:
+        total = EMPTY[kind]()
+        for part in parts:
+            total = total.merge(EMPTY[kind]().gather([part]))
+        assert_same(whole, total)
+
+
+@every
+@settings(deadline=None, max_examples=40)
+@given(sizes=st.lists(st.integers(0, 20), min_size=3, max_size=3), seed=st.integers(0, 1000))
+def test_merging_has_a_neutral_and_no_order(kind: str, sizes: list[int], seed: int) -> None:
+    a, b, c = (EMPTY[kind]().gather([rows(n, seed + k)]) for k, n in enumerate(sizes))
+    assert_same(a.merge(b).merge(c), a.merge(b.merge(c)))
+    assert_same(a.merge(b), b.merge(a))
+    for one, other in ((a, EMPTY[kind]()), (EMPTY[kind](), a)):
+        merged = one.merge(other)
+        for name, array in a.arrays().items():
+            assert merged.arrays()[name].tobytes() == array.tobytes()
+
+
+@every
+def test_means_that_are_large_cost_no_precision(kind: str) -> None:
+    near, far = rows(400, 1), rows(400, 1, far=0.0)
+    shifted = Batch(
+        [
+            np.where(far.present[:, m, None], block + 1e8, 0)  # type: ignore[index]
+            for m, block in enumerate(far.blocks)
+        ],
+        far.weights,
+        far.present,
+        far.labels,
+    )
+    parts = [cut(shifted, k, k + 50) for k in range(0, 400, 50)]
+    plain, moved = EMPTY[kind]().gather([near]), EMPTY[kind]()
+    for part in parts:
+        moved = moved.merge(EMPTY[kind]().gather([part]))
+    for name, array in plain.arrays().items():
+        expected = array + 1e8 if name.startswith("mean") else array
+        np.testing.assert_allclose(moved.arrays()[name], expected, rtol=1e-6, atol=1e-5)
+
+
+@every
+def test_mapped_is_what_is_gathered_of_mapped_rows(kind: str) -> None:
+    batch = rows(80, 2)
+    rng = np.random.default_rng(0)
+    shift = rng.normal(size=3)
+    maps: Sequence[Sequence[LinearMap]] = [
+        [LinearMap(shift, rng.normal(size=3)), LinearMap(0.0, rng.normal(size=(3, 3)))],
+        [scaling(2.5)],
+    ]
+    blocks = []
+    for m, (block, chain) in enumerate(zip(batch.blocks, maps, strict=True)):
+        for one in chain:
+            block = one.of_points(block)
+        blocks.append(np.where(batch.present[:, m, None], block, 0))  # type: ignore[index]
+    image = Batch(blocks, batch.weights, batch.present, batch.labels)
+    assert_same(EMPTY[kind]().gather([batch]).mapped(maps), EMPTY[kind]().gather([image]))
+
+
+@every
+def test_restored_from_its_arrays(kind: str) -> None:
+    found = EMPTY[kind]().gather([rows(50, 3)])
+    again = EMPTY[kind]().restored(found.arrays())
+    assert again.n == found.n
+    for name, array in found.arrays().items():
+        assert again.arrays()[name].tobytes() == array.tobytes()
+        for damaged in (array[..., None], array.astype("S8"), None):
+            given = {**found.arrays(), name: damaged}
+            if damaged is None:
+                del given[name]
+            with pytest.raises(ModelError, match="statistics"):
+                EMPTY[kind]().restored(given)
+    with pytest.raises(ModelError, match="statistics"):
+        EMPTY[kind]().restored({**found.arrays(), "more": np.zeros(1)})
+
+
+# --- by their formulas --------------------------------------------------------------------------
+
+
+def complete(batch: Batch) -> tuple[Matrix, NDArray[np.int64]]:
+    assert batch.present is not None
+    assert batch.labels is not None
+    whole = batch.present.all(axis=1)
+    return np.hstack([b[whole] for b in batch.blocks]), batch.labels[whole]
+
+
+def test_scatter_by_its_formula() -> None:
+    batch = rows(90, 4)
+    x, _ = complete(batch)
+    found = Scatter.empty(DIMS).gather([batch])
+    assert found.n == len(x)
+    np.testing.assert_allclose(found.mean, x.mean(axis=0))
+    np.testing.assert_allclose(found.covariance, np.cov(x.T))
+
+
+def test_class_scatter_by_its_formula() -> None:
+    batch = rows(90, 5)
+    x, labels = complete(batch)
+    found = ClassScatter.empty(DIMS, CLASSES).gather([batch])
+    assert found.n == (labels >= 0).sum()
+    np.testing.assert_allclose(found.mean, x[labels >= 0].mean(axis=0))
+    within = np.zeros((5, 5))
+    for c in range(CLASSES):
+        own = x[labels == c]
+        np.testing.assert_allclose(found.means[c], own.mean(axis=0))
+        within += (own - own.mean(0)).T @ (own - own.mean(0))
+    np.testing.assert_allclose(found.within, within)
+    total = (x[labels >= 0] - found.mean).T @ (x[labels >= 0] - found.mean)
+    np.testing.assert_allclose(found.within + found.spread.T @ found.spread, total)
+
+
+def test_present_scatter_by_its_formula() -> None:
+    batch = rows(90, 6)
+    has = batch.present
+    assert has is not None
+    found = PresentScatter.empty(DIMS, WEIGHTS).gather([batch])
+    x = np.hstack(
+        [
+            np.where(has[:, m, None], b - b[has[:, m]].mean(axis=0), 0)
+            for m, b in enumerate(batch.blocks)
+        ]
+    )
+    v = 1 / (has @ WEIGHTS)
+    np.testing.assert_allclose(found.counts, np.einsum("i,il,im->lm", v, has, has))
+    np.testing.assert_allclose(found.sums, np.einsum("i,il,ij->lj", v, has, x), atol=1e-12)
+    np.testing.assert_allclose(found.products, np.einsum("i,ij,ik->jk", v, x, x), atol=1e-12)
+    for m, own in enumerate(found.own):
+        alone = batch.blocks[m][has[:, m]]
+        np.testing.assert_allclose(own.covariance, np.cov(alone.T))
