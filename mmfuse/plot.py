@@ -54,7 +54,7 @@ def draw(told: Report, file: OutputFile) -> None:
 
 def _spectrum(axis: Any, told: Report) -> None:
     values = np.array(told.spectrum[:_MOST])
-    kept = len(told.components)
+    kept = sum(one.strength is not None for one in told.components)
     numbers = np.arange(1, len(values) + 1)
     axis.plot(numbers, values, color=_GREY, lw=1, zorder=1)
     axis.scatter(numbers[:kept], values[:kept], s=14, color=_BLUE, label=f"{kept:,} kept", zorder=2)

@@ -53,16 +53,22 @@ def new_fusion(
         chain_of(
             normalize.get(source.name, "none"),
             settings.nan,
-            learns_missing=alignment.present(m) is not None and settings.missing == "mean",
+            learns_missing=settings.missing == "mean"
+            and (settings.keep or alignment.present(m) is not None),
         )
         for m, source in enumerate(sources)
     )
     schema = Schema(tuple(modalities), classes)
     fusion = Fusion(schema, chains, strategy, missing=settings.missing)
-    if strategy.learns and settings.nan == "keep":
+    if (strategy.learns or strategy.whole) and settings.nan == "keep":
         raise UsageError(
             "--nan keep lets values pass that are not finite, and nothing is learned from those",
             hint="--nan zero, mean or drop mends them",
+        )
+    if strategy.whole and settings.missing == "nan":
+        raise UsageError(
+            "--missing nan would make every row NaN: this strategy fuses all rows at once",
+            hint="--missing zero or mean, or --join inner",
         )
     return fusion
 

@@ -43,12 +43,14 @@ class ModalityReport:
 class ComponentReport:
     """One component of the output.
 
-    strength: see `Report.measure`. chance: the same of shuffled rows, if it was asked for.
+    name: of its column of the output. strength: see `Report.measure`; None where it has no place
+    in the spectrum. chance: the same of shuffled rows, if it was asked for.
     kept: for every modality the share of its variance that this component explains.
     top: modality, column and correlation of the columns that are most like the component.
     """
 
-    strength: float
+    name: str
+    strength: float | None
     chance: float | None
     kept: dict[str, float]
     top: list[tuple[str, str, float]]
@@ -153,28 +155,30 @@ def _components(model: Model) -> tuple[list[float], list[ComponentReport]]:
         alike = np.vstack([alike[b, m * k : (m + 1) * k] for m, b in enumerate(blocks)])
     spread = np.sqrt(np.diag(s))
     correlations = alike / np.where(spread > 0, spread, np.inf)[:, None]
-    return kept, [
-        _component(
-            model, j, alike, correlations, [(b, t) for b, t in zip(blocks, total, strict=True)]
-        )
-        for j in range(k)
-    ]
+    shares = list(zip(model.schema.names, blocks, total, strict=True))
+    return kept, [_component(model, j, alike, correlations, shares) for j in range(k)]
 
 
 def _component(
-    model: Model, j: int, alike: Array, correlations: Array, blocks: Sequence[tuple[slice, float]]
+    model: Model,
+    j: int,
+    alike: Array,
+    correlations: Array,
+    shares: Sequence[tuple[str, slice, float]],
 ) -> ComponentReport:
-    assert model.fusion.learned is not None
     names = [(m.name, c) for m in model.schema.modalities for c in m.columns]
     top = np.argsort(-np.abs(correlations[:, j]), kind="stable")[:_TOP]
-    chance = model.chance
+    strategy, learned = model.fusion.settled, model.fusion.learned
+    assert isinstance(strategy, Projection)
+    assert learned is not None
+    ranked = j < int(strategy.n_components)
+    chance = [] if model.chance is None or not ranked else model.chance[j : j + 1].tolist()
+    name = model.columns[j]
     return ComponentReport(
-        float(model.fusion.learned["spectrum"][j]),
-        None if chance is None or j >= len(chance) else float(chance[j]),
-        {
-            name: _share(float(alike[b, j] @ alike[b, j]), total)
-            for name, (b, total) in zip(model.schema.names, blocks, strict=True)
-        },
+        name.removeprefix(f"{model.schema.names[0]}_") if strategy.beside else name,
+        float(learned["spectrum"][j]) if ranked else None,
+        chance[0] if chance else None,
+        {name: _share(float(alike[b, j] @ alike[b, j]), t) for name, b, t in shares},
         [(*names[i], float(correlations[i, j])) for i in top],
     )
 

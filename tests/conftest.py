@@ -103,11 +103,13 @@ def solved(
     known: Schema,
     blocks: Sequence[Any],
     present: Any = None,
+    labels: Any = None,
 ) -> Learned:
     """What a strategy learns of these blocks, whose rows are of three classes if it wants any."""
     if not strategy.learns:
         return strategy.solve(known)
-    labels = np.arange(len(blocks[0])) % 3 if strategy.supervised else None
+    if strategy.supervised and labels is None:
+        labels = np.arange(len(blocks[0])) % 3
     batch = Batch(blocks, np.ones(len(blocks)), present, labels)
     return strategy.solve(known, strategy.statistics(known).gather([batch]))
 

@@ -376,7 +376,14 @@ def test_a_tensor_of_another_name(good: bytes, load: Load) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *("x", "moments.0.more", "moments.2.mean", "scatter.0.n", "statistic.more"),
+        *(
+            "x",
+            "gathered.more",
+            "moments.0.more",
+            "moments.2.mean",
+            "scatter.0.n",
+            "statistic.more",
+        ),
         *("normalize.0.0.more", "normalize.0.1.more", "normalize.0.2.mean", "normalize.2.0.mean"),
     ],
 )
@@ -557,7 +564,8 @@ def of_width(width: int, strategy: str, options: dict[str, Any], learned: Arrays
     zeros = np.zeros(width)
     names = ("count", "mean", "deviation", "minimum", "maximum")
     moments = {f"moments.0.{name}": zeros for name in names}
-    return together(description, {**moments, **learned})
+    energy = {"gathered.energy": np.zeros(1)}
+    return together(description, {**moments, **energy, **learned})
 
 
 def test_such_a_model_is_one(load: Load) -> None:

@@ -60,12 +60,12 @@ def _components(told: Mapping[str, Any]) -> list[str]:
     rows = [
         ["component", told["measure"], *["by chance"] * chance, *map(_short, names), "most like"]
     ]
-    for number, one in enumerate(components[:_MOST], 1):
+    for one in components[:_MOST]:
         by_chance = "" if one["chance"] is None else f"{one['chance']:.4g}"
         rows.append(
             [
-                f"{number}",
-                f"{one['strength']:.4g}",
+                _short(one["name"]),
+                "" if one["strength"] is None else f"{one['strength']:.4g}",
                 *[by_chance] * chance,
                 *(_percent(one["kept"][name]) for name in names),
                 ", ".join(f"{_short(m)} {_short(c)} {r:+.2f}" for m, c, r in one["top"][:_TOP]),

@@ -269,24 +269,6 @@ Nan = Annotated[
         help="NaN and infinite values: error, keep, zero, mean (of the column) or drop.",
     ),
 ]
-AppliedNan = Annotated[
-    str | None,
-    _option(
-        _VALUES,
-        "--nan",
-        metavar="POLICY",
-        help="NaN and infinite values: error, keep or drop; by default as the model was made.",
-    ),
-]
-AppliedDtype = Annotated[
-    str | None,
-    _option(
-        _VALUES,
-        "--dtype",
-        metavar="DTYPE",
-        help="float16, float32 or float64; by default as the model was made.",
-    ),
-]
 Dtype = Annotated[str, _option(_VALUES, metavar="DTYPE", help="float16, float32 or float64.")]
 
 DryRun = Annotated[

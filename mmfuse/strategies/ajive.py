@@ -46,6 +46,8 @@ class Ajive(Projection):
 
     panel = "Learned feature-level fusion"
     least = 2
+    correlates = True
+    measure = "squared singular value"
 
     n_components: Annotated[
         int | str,

@@ -216,8 +216,15 @@ def test_values_that_are_not_finite() -> None:
     a[3, 1] = np.nan
     with pytest.raises(InputError, match="1 value is NaN"):
         fuse(a, b)
-    kept = mmfuse.fuse("snf", {"a": a, "b": b}, nan="keep").matrix
-    assert np.isnan(kept).all()
+    with pytest.raises(UsageError, match="--nan keep lets values pass"):
+        mmfuse.fuse("snf", {"a": a, "b": b}, nan="keep")
+
+
+def test_one_row_of_nan_would_make_all_rows_nan() -> None:
+    a, b = two()
+    ids = np.arange(len(a))
+    with pytest.raises(UsageError, match="--missing nan would make every row NaN"):
+        mmfuse.fuse("snf", {"a": (a, ids), "b": (b, ids + 1)}, join="outer", missing="nan")
 
 
 @pytest.mark.parametrize("count", [2, 5])

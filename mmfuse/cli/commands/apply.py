@@ -24,6 +24,24 @@ _CheckDrift = Annotated[
         rich_help_panel="Values",
     ),
 ]
+_Nan = Annotated[
+    str | None,
+    typer.Option(
+        "--nan",
+        metavar="POLICY",
+        help="NaN and infinite values: error, keep or drop; by default as the model was made.",
+        rich_help_panel="Values",
+    ),
+]
+_Dtype = Annotated[
+    str | None,
+    typer.Option(
+        "--dtype",
+        metavar="DTYPE",
+        help="float16, float32 or float64; by default as the model was made.",
+        rich_help_panel="Values",
+    ),
+]
 
 
 def apply() -> None:
@@ -47,8 +65,8 @@ def _function() -> Callable[..., None]:
     ]
     other = {
         "missing": shared.missing("as the model was made"),
-        "nan": inspect.Parameter("nan", keyword, default=None, annotation=shared.AppliedNan),
-        "dtype": inspect.Parameter("dtype", keyword, default=None, annotation=shared.AppliedDtype),
+        "nan": inspect.Parameter("nan", keyword, default=None, annotation=_Nan),
+        "dtype": inspect.Parameter("dtype", keyword, default=None, annotation=_Dtype),
     }
     without = frozenset({"normalize", "weight", "save", "labels", "report", "plot"})
     return run_function(Work(_apply, own, without, other, ("model",)), inspect.getdoc(apply))
