@@ -112,8 +112,8 @@ def _modality(name: str, columns: Sequence[str], old: Moments, new: Moments) -> 
         chance,
         spread,
         [(columns[j], float(steps[j])) for j in top],
-        (moved > _MOVED and moved > _SIGMAS * chance)
-        or (wider > np.log(_SPREAD) and wider > _SIGMAS * error),
+        (moved > max(_MOVED, _SIGMAS * chance))
+        or bool(wider > max(np.log(_SPREAD), _SIGMAS * error)),
     )
 
 

@@ -52,8 +52,10 @@ class PresentScatter(Statistic):
     @property
     def covariance(self) -> Array:
         """Within a modality over the rows that have it, between two over those that have both."""
+        rows = np.array([max(one.n, 2) for one in self.own])
+        free = np.sqrt((rows - 1) / rows)  # for ddof=1, as within
         of = np.repeat(np.arange(len(self.own)), self.dims)
-        counts = self.counts[of][:, of]
+        counts = (self.counts * free * free[:, None])[of][:, of]
         found = np.divide(self.products, counts, out=np.zeros_like(counts), where=counts > 0)
         for block, one in zip(self.slices, self.own, strict=True):
             found[block, block] = one.covariance
