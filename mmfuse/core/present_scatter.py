@@ -56,7 +56,7 @@ class PresentScatter(Statistic):
         free = np.sqrt((rows - 1) / rows)  # for ddof=1, as within
         of = np.repeat(np.arange(len(self.own)), self.dims)
         counts = (self.counts * free * free[:, None])[of][:, of]
-        found = np.divide(self.products, counts, out=np.zeros_like(counts), where=counts > 0)
+        found: Array = np.divide(self.products, counts, out=np.zeros_like(counts), where=counts > 0)
         for block, one in zip(self.slices, self.own, strict=True):
             found[block, block] = one.covariance
         return found

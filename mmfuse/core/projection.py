@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mmfuse.core.affine import subtract
 from mmfuse.core.batch import Batch, Block
+from mmfuse.core.class_scatter import ClassScatter, class_scatter_bytes
 from mmfuse.core.components import Components, wanted
 from mmfuse.core.products import multiply_rows
 from mmfuse.core.scatter import Scatter, scatter_bytes, spans
@@ -41,9 +42,13 @@ class Projection(Strategy):
     n_components: Annotated[Components, wanted("variance", "all")] = "auto"
 
     def statistics(self, schema: Schema) -> Statistic:
+        if self.supervised:
+            return ClassScatter.empty(schema.dims, len(schema.classes))
         return Scatter.empty(schema.dims)
 
     def statistic_bytes(self, schema: Schema) -> int:
+        if self.supervised:
+            return class_scatter_bytes(schema.dims, len(schema.classes))
         return scatter_bytes(schema.dims)
 
     @abstractmethod

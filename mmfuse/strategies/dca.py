@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmfuse.core.canonical import Combining
-from mmfuse.core.class_scatter import ClassScatter, class_scatter_bytes
+from mmfuse.core.class_scatter import ClassScatter
 from mmfuse.core.components import Components, at_most, number, wanted
 from mmfuse.core.projection import positive, split
 from mmfuse.core.schema import Schema
@@ -44,12 +44,6 @@ class Dca(Combining):
         return at_most(
             self.n_components, most, f"{len(schema.classes)} classes and these modalities"
         )
-
-    def statistics(self, schema: Schema) -> Statistic:
-        return ClassScatter.empty(schema.dims, len(schema.classes))
-
-    def statistic_bytes(self, schema: Schema) -> int:
-        return class_scatter_bytes(schema.dims, len(schema.classes))
 
     def solve(self, schema: Schema, gathered: Statistic | None = None) -> Learned:
         """Also `spectrum`, `(r,)`: the singular values D."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import numpy as np
 
-from mmfuse.core.class_scatter import ClassScatter, class_scatter_bytes
+from mmfuse.core.class_scatter import ClassScatter
 from mmfuse.core.components import Components, at_most, number, wanted
 from mmfuse.core.eigen import eigen, rank
 from mmfuse.core.projection import Projection, positive, split
@@ -39,12 +39,6 @@ class Lda(Projection):
     def columns(self, schema: Schema) -> Sequence[str]:
         most = min(len(schema.classes) - 1, sum(schema.dims))
         return numbered("lda", at_most(self.n_components, most, f"{most + 1} classes"))
-
-    def statistics(self, schema: Schema) -> Statistic:
-        return ClassScatter.empty(schema.dims, len(schema.classes))
-
-    def statistic_bytes(self, schema: Schema) -> int:
-        return class_scatter_bytes(schema.dims, len(schema.classes))
 
     def solve(self, schema: Schema, gathered: Statistic | None = None) -> Learned:
         """Also `spectrum`, `(C − 1,)`: λ, the variance between classes by that within them."""

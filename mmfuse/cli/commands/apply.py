@@ -48,7 +48,7 @@ def apply() -> None:
     """Fuse new rows as a model has learned to.
 
     Modalities are named as in the run that made the model. One may be left out, and rows may lack
-    one, where the strategy fuses such rows.
+    one, where the strategy fuses such rows. Rows come in the order of the model's first modality.
     """
 
 
