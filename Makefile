@@ -4,10 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test readers check lint types docs docs-check bench bench-full clean
+.PHONY: help demo test readers check lint types docs docs-check bench bench-full bench-digits clean
 
 help:  ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed  ## set up, fuse three modalities of sample_data, show the result
 	$(BIN)/mmfuse concat sample_data/pixels.npy fourier=sample_data/fourier.csv \
@@ -39,11 +39,15 @@ docs: $(VENV)/.developed  ## make the command reference and the picture from the
 docs-check: $(VENV)/.developed  ## fail if the documents do not say what the code does
 	$(BIN)/python docs/generate.py --check
 
-bench: $(VENV)/.benched  ## time mmfuse beside its peers (N=200000 ids, ROUNDS=5)
-	$(BIN)/python benchmarks/run.py --rows $(or $(N),200000) --rounds $(or $(ROUNDS),5)
+bench: $(VENV)/.benched  ## time mmfuse beside its peers (N=200000 ids, ROUNDS=5, JOBS='*')
+	$(BIN)/python benchmarks/run.py --rows $(or $(N),200000) --rounds $(or $(ROUNDS),5) \
+	    --jobs '$(or $(JOBS),*)'
 
 bench-full: $(VENV)/.benched  ## the same at N=1000000 ids, ROUNDS=3, and the growth over N
 	$(BIN)/python benchmarks/run.py --rows $(or $(N),1000000) --rounds $(or $(ROUNDS),3) --growth
+
+bench-digits: $(VENV)/.benched  ## what fusion is worth to a classifier of sample_data
+	$(BIN)/python benchmarks/digits.py
 
 clean:  ## remove the environment and what was made
 	rm -rf $(VENV) fused.parquet build dist

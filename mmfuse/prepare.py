@@ -60,17 +60,24 @@ def new_fusion(
     )
     schema = Schema(tuple(modalities), classes)
     fusion = Fusion(schema, chains, strategy, missing=settings.missing)
-    if (strategy.learns or strategy.whole) and settings.nan == "keep":
+    _refuse_nan(fusion, settings)
+    return fusion
+
+
+def _refuse_nan(fusion: Fusion, settings: Settings) -> None:
+    """Raise UsageError for values that are not finite where one would spoil all."""
+    whole = fusion.strategy.whole
+    mixes = any(stage.normalization.mixes for chain in fusion.chains for stage in chain)
+    if settings.nan == "keep" and (fusion.strategy.learns or whole or mixes):
         raise UsageError(
             "--nan keep lets values pass that are not finite, and nothing is learned from those",
             hint="--nan zero, mean or drop mends them",
         )
-    if strategy.whole and settings.missing == "nan":
+    if settings.missing == "nan" and whole:
         raise UsageError(
             "--missing nan would make every row NaN: this strategy fuses all rows at once",
             hint="--missing zero or mean, or --join inner",
         )
-    return fusion
 
 
 def planned(

@@ -5,11 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.linalg import fractional_matrix_power
 from sklearn.preprocessing import MinMaxScaler, StandardScaler, normalize
 
 import mmfuse
 from mmfuse.core.registry import NORMALIZATIONS, normalization
 from mmfuse.core.statistics import Moments
+from mmfuse.errors import UsageError
 
 Matrix = NDArray[Any]
 LEARNED = [name for name in NORMALIZATIONS.modules if normalization(name).learns]
@@ -45,6 +47,13 @@ def softmax(x: Matrix) -> Matrix:
     return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float64)
 
 
+def whiten(x: Matrix) -> Matrix:
+    """(x − mean) (S + λI)^(−1/2), λ a millionth of the mean variance."""
+    s = np.cov(x.T).reshape(x.shape[1], -1)
+    root = fractional_matrix_power(s + 1e-6 * np.trace(s) / len(s) * np.eye(len(s)), -0.5)
+    return (x - x.mean(axis=0)) @ root
+
+
 FORMULAS = {
     "none": lambda x: x,
     "l2": normalize,
@@ -54,6 +63,7 @@ FORMULAS = {
     "sqrt-dim": lambda x: x / np.sqrt(x.shape[1]),
     "softmax": softmax,
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "whiten": whiten,
 }
 
 
@@ -252,6 +262,10 @@ def test_sigmoid_is_exact_far_below_zero() -> None:
 def test_kept_values_that_are_not_finite_warn_of_nothing(name: str) -> None:
     x = sample()
     x[0, 0], x[1, 1], x[2, 2] = np.nan, np.inf, -np.inf
+    if normalization(name).mixes:
+        with pytest.raises(UsageError, match="nothing is learned from those"):
+            apply(name, x, nan="keep")
+        return
     fused = apply(name, x, nan="keep")
     assert not np.isfinite(fused[0, 0])
     finite = FORMULAS[name](np.delete(x, [0, 1, 2], axis=0))
