@@ -175,7 +175,8 @@ def test_a_normalized_row_does_not_depend_on_the_rows_beside_it(
         return cut
 
     whole = rows(0, 300)
-    for size in (1, 7, 64):
+    slow = found.mixes and dim > 300  # a product of 256 rows however few there are
+    for size in (64,) if slow else (1, 7, 64):
         parts = [rows(start, min(start + size, 300)) for start in range(0, 300, size)]
         assert np.concatenate(parts).tobytes() == whole.tobytes()
 
