@@ -165,8 +165,9 @@ def test_a_row_does_not_depend_on_the_rows_beside_it(
 def test_a_normalized_row_does_not_depend_on_the_rows_beside_it(
     name: str, dtype: str, dim: int
 ) -> None:
-    x = np.random.default_rng(3).normal(size=(300, dim)).astype(dtype)
     found = normalization(name)
+    dim = min(dim, 200) if found.mixes else dim  # the work grows with its cube
+    x = np.random.default_rng(3).normal(size=(300, dim)).astype(dtype)
     learned = _learned(found, x)
 
     def rows(start: int, stop: int) -> Matrix:
@@ -175,8 +176,7 @@ def test_a_normalized_row_does_not_depend_on_the_rows_beside_it(
         return cut
 
     whole = rows(0, 300)
-    slow = found.mixes and dim > 300  # a product of 256 rows however few there are
-    for size in (64,) if slow else (1, 7, 64):
+    for size in (1, 7, 64):
         parts = [rows(start, min(start + size, 300)) for start in range(0, 300, size)]
         assert np.concatenate(parts).tobytes() == whole.tobytes()
 
