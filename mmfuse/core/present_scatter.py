@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mmfuse.core.batch import Batch
 from mmfuse.core.linear_map import LinearMap
-from mmfuse.core.scatter import Scatter, centre, map_products, spans
+from mmfuse.core.scatter import Scatter, map_products, spans
 from mmfuse.core.statistic import Statistic, same_shapes
 
 Array = NDArray[np.float64]
@@ -72,52 +72,28 @@ class PresentScatter(Statistic):
         return np.concatenate([one.mean for one in self.own])
 
     def gather(self, tiles: Iterable[Batch]) -> PresentScatter:
-        total = PresentScatter.empty(self.dims, self.weights)
+        sums = _Sums(self.dims, self.weights)
         for batch in tiles:
-            if len(batch):
-                total = total.merge(self._of(batch))
-        return total
-
-    def _of(self, batch: Batch) -> PresentScatter:
-        """Of the rows of one batch."""
-        has = np.ones((len(batch), len(self.own)), bool) if batch.present is None else batch.present
-        x, own = np.zeros((len(batch), sum(self.dims))), []
-        for m, (columns, block) in enumerate(zip(self.slices, batch.blocks, strict=True)):
-            rows = block[has[:, m]].astype(np.float64)
-            mean = centre(rows) if len(rows) else np.zeros(block.shape[1])
-            own.append(Scatter(block.shape[1:], len(rows), mean, rows.T @ rows))
-            x[has[:, m], columns] = rows
-        share = 1 / (has @ self.weights)
-        weighed = share[:, None] * has
-        return PresentScatter(
-            self.weights, len(batch), tuple(own), weighed.T @ has, weighed.T @ x,
-            (share[:, None] * x).T @ x,
-        )  # fmt: skip
+            sums.add(batch)
+        return sums.scatter()
 
     def merge(self, other: PresentScatter) -> PresentScatter:
         if not (self.n and other.n):
             return self if self.n else other
         own = tuple(a.merge(b) for a, b in zip(self.own, other.own, strict=True))
         mean = np.concatenate([one.mean for one in own])
-        parts = [part._about(mean) for part in (self, other)]
-        return replace(
-            self,
-            n=self.n + other.n,
-            own=own,
-            counts=self.counts + other.counts,
-            sums=parts[0][0] + parts[1][0],
-            products=parts[0][1] + parts[1][1],
+        parts = [
+            _moved(self.dims, part.counts, part.sums, part.products, mean - part.mean)
+            for part in (self, other)
+        ]
+        return PresentScatter(
+            self.weights,
+            self.n + other.n,
+            own,
+            self.counts + other.counts,
+            parts[0][0] + parts[1][0],
+            parts[0][1] + parts[1][1],
         )
-
-    def _about(self, mean: Array) -> tuple[Array, Array]:
-        """`sums` and `products` of rows less another mean."""
-        delta = mean - self.mean
-        if not delta.any():
-            return self.sums, self.products
-        of = np.repeat(np.arange(len(self.own)), self.dims)  # the modality of every column
-        cross = delta[:, None] * self.sums[of]
-        both = delta * delta[:, None] * self.counts[of][:, of]
-        return self.sums - self.counts[:, of] * delta, self.products - cross - cross.T + both
 
     def mapped(self, maps: Sequence[Sequence[LinearMap]]) -> PresentScatter:
         sums = self.sums.copy()
@@ -146,6 +122,81 @@ class PresentScatter(Statistic):
         return PresentScatter(
             self.weights, int(found["rows"]), own, found["counts"], found["sums"], found["products"]
         )
+
+
+class _Sums:
+    """Sums over the rows of several tiles, less what the means of the first of them are."""
+
+    def __init__(self, dims: tuple[int, ...], weights: Array) -> None:
+        d = sum(dims)
+        self._dims, self._weights = dims, weights
+        self._near: list[Array | None] = [None] * len(dims)
+        self._n, self._rows = 0, [0] * len(dims)
+        self._sums, self._squares = np.zeros(d), [np.zeros((dim, dim)) for dim in dims]
+        self._counts, self._products = np.zeros((len(dims),) * 2), np.zeros((d, d))
+        self._pairs = np.zeros((len(dims), d))
+
+    def add(self, batch: Batch) -> None:
+        """Add the rows of a tile."""
+        if not len(batch):
+            return
+        has = np.ones((len(batch), len(self._dims)), np.bool_)
+        if batch.present is not None:
+            has = batch.present
+        x = np.zeros((len(batch), sum(self._dims)))
+        for m, (columns, block) in enumerate(zip(spans(self._dims), batch.blocks, strict=True)):
+            x[has[:, m], columns] = self._own(m, columns, block[has[:, m]].astype(np.float64))
+        root = 1 / np.sqrt(has @ self._weights)[:, None]
+        share = (root * has).T
+        x *= root
+        self._n += len(batch)
+        self._counts += share @ share.T
+        self._pairs += share @ x
+        self._products += x.T @ x
+
+    def _own(self, m: int, columns: slice, x: Array) -> Array:
+        """Take the mean off the rows of one modality, in place, and add them to its own sums."""
+        if len(x):
+            near = self._near[m]
+            if near is None:
+                near = self._near[m] = x.mean(axis=0)
+            x -= near
+            self._rows[m] += len(x)
+            self._sums[columns] += x.sum(axis=0)
+            self._squares[m] += x.T @ x
+        return x
+
+    def scatter(self) -> PresentScatter:
+        """All of it, about the means that the rows turned out to have."""
+        rows = np.repeat(np.maximum(self._rows, 1), self._dims)
+        delta = self._sums / rows
+        own = tuple(
+            Scatter.empty((len(square),))
+            if near is None
+            else Scatter(
+                (len(square),),
+                n,
+                near + delta[columns],
+                square - n * np.outer(delta[columns], delta[columns]),
+            )
+            for n, near, square, columns in zip(
+                self._rows, self._near, self._squares, spans(self._dims), strict=True
+            )
+        )
+        sums, products = _moved(self._dims, self._counts, self._pairs, self._products, delta)
+        return PresentScatter(self._weights, self._n, own, self._counts, sums, products)
+
+
+def _moved(
+    dims: Sequence[int], counts: Array, sums: Array, products: Array, delta: Array
+) -> tuple[Array, Array]:
+    """`sums` and `products` of rows of which `delta` more is taken off, where they have values."""
+    if not delta.any():
+        return sums, products
+    of = np.repeat(np.arange(len(dims)), dims)  # the modality of every column
+    cross = delta[:, None] * sums[of]
+    both = delta * delta[:, None] * counts[of][:, of]
+    return sums - counts[:, of] * delta, products - cross - cross.T + both
 
 
 def present_scatter_bytes(dims: Sequence[int]) -> int:
