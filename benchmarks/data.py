@@ -1,7 +1,8 @@
 """Inputs for the benchmarks: `python benchmarks/data.py FOLDER SET ROWS FORMAT[,FORMAT...]`.
 
 A set is three modalities (`narrow`: two), each file its own random 90 to 95 % of the ids in its
-own random order. Formats: npy (always made, the others are made of it), vector, wide, csv.
+own random order. In `factors` they have something in common, else every value is its own.
+Formats: npy (always made, the others are made of it), vector, wide, csv.
 What is there already is left alone.
 """
 
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import factors
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -22,10 +24,12 @@ SHARES = {"image": 0.95, "text": 0.92, "audio": 0.90}
 WIDTHS = {
     "main": {"image": 512, "text": 768, "audio": 128},
     "text-ids": {"image": 512, "text": 768, "audio": 128},  # the features of `main`
+    "factors": {"image": 512, "text": 768, "audio": 128},
     "equal": {"image": 512, "text": 512, "audio": 512},
     "narrow": {"image": 32, "text": 32},
     "tiny": {"image": 4, "text": 3, "audio": 2},
 }
+_FIRST = 10_000_000  # the smallest id
 _CHUNK = 50_000
 _ROW_GROUP = 100_000
 
@@ -38,11 +42,14 @@ def make(folder: Path, kind: str, rows: int, formats: list[str]) -> None:
         make(main, "main", rows, ["npy"])
     for seed, (name, width) in enumerate(WIDTHS[kind].items()):
         random = np.random.default_rng(seed)
-        ids = 10_000_000 + random.permutation(rows)[: int(rows * SHARES[name])]
+        ids = _FIRST + random.permutation(rows)[: int(rows * SHARES[name])]
         features, sidecar = folder / f"{name}.npy", folder / f"{name}.ids.npy"
         if kind == "text-ids":
             _once(features, partial(_link, target=main / f"{name}.npy"))
             ids = np.array([f"item-{number:09d}" for number in ids.tolist()])
+        elif kind == "factors":
+            known = {"random": random, "order": ids - _FIRST, "rows": rows, "width": width}
+            _once(features, partial(factors.write, **known, own=factors.OWN[name]))
         else:
             _once(features, partial(_features, random=random, rows=len(ids), width=width))
         _once(sidecar, partial(_save, ids=ids))

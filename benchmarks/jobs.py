@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 
+from contestants import MMFUSE, Contestant, Data, Job, Role, mmfuse, suffix_of
+
 _HERE = Path(__file__).resolve().parent
-_MMFUSE = str(Path(sys.executable).parent / "mmfuse")
 
 NUMPY, PYARROW, PANDAS = "numpy_by_hand", "pyarrow_take", "pandas_join"
 EAGER, STREAMING, DUCKDB = "polars_eager", "polars_streaming", "duckdb_join"
@@ -31,60 +30,29 @@ CONCAT = {
     ("csv", "wide"): (PYARROW, EAGER, STREAMING, DUCKDB, PANDAS),
 }
 _LAYOUTS = {"npy": "npy", "vector": "vector Parquet", "wide": "wide Parquet", "csv": "CSV"}
-NORMALIZATIONS = ("none", "center", "l2", "minmax", "sigmoid", "softmax", "sqrt-dim", "zscore")
-STRATEGIES = ("concat", "sum", "mean", "product", "max", "min", "sketch", "random-lowrank", "outer")
-
-
-class Role(StrEnum):
-    """What a contestant's ratio to the first one says."""
-
-    MMFUSE = "mmfuse"
-    PEER = "peer"
-    LIMIT = "limit"
-    OTHER = "other"
-
-
-@dataclass(frozen=True)
-class Data:
-    """Inputs that a job needs: a set of `data.py` in some formats."""
-
-    base: Path
-    kind: str
-    rows: int
-    formats: tuple[str, ...] = ("npy",)
-
-    @property
-    def folder(self) -> Path:
-        return self.base / f"{self.kind}-{self.rows}"
-
-    def files(self, format: str) -> list[Path]:
-        """The modalities in a format."""
-        names = ("image", "text") if self.kind == "narrow" else ("image", "text", "audio")
-        suffix = format if format in ("npy", "csv") else f"{format}.parquet"
-        return [self.folder / f"{name}.{suffix}" for name in names]
-
-
-@dataclass(frozen=True)
-class Contestant:
-    """One way of doing a job; `check` are the arguments of `verify.py`, None for no output."""
-
-    name: str
-    role: Role
-    command: list[str]
-    out: Path | None = None
-    check: list[str] | None = None
-
-
-@dataclass(frozen=True)
-class Job:
-    """Contestants that run in turn; the ratios are to the first. `short` ones run more often."""
-
-    name: str
-    title: str
-    data: list[Data]
-    contestants: list[Contestant]
-    inputs: list[Path] = field(default_factory=list)
-    short: bool = False
+NORMALIZATIONS = (
+    "none",
+    "center",
+    "l2",
+    "minmax",
+    "sigmoid",
+    "softmax",
+    "sqrt-dim",
+    "zscore",
+    "whiten",
+)
+STRATEGIES = (
+    "concat",
+    "sum",
+    "mean",
+    "product",
+    "max",
+    "min",
+    "sketch",
+    "random-projection",
+    "random-lowrank",
+    "outer",
+)
 
 
 def standard(base: Path, rows: int) -> list[Job]:
@@ -132,7 +100,7 @@ def _concat(
 ) -> Job:
     """mmfuse and its peers; then, as the limit, `cp` of what mmfuse wrote."""
     own = mmfuse("mmfuse", data, kind, layout)
-    suffix = _suffix(layout)
+    suffix = suffix_of(layout)
     found = [own]
     for peer in peers or CONCAT[kind, layout]:
         out = data.folder / "out" / f"{peer}{suffix}"
@@ -152,40 +120,11 @@ def _concat(
     return Job(name, title, [data], found, data.files(kind), short)
 
 
-def mmfuse(
-    name: str,
-    data: Data,
-    kind: str = "npy",
-    layout: str = "vector",
-    strategy: str = "concat",
-    normalize: str = "none",
-    threads: int | None = None,
-    role: Role = Role.MMFUSE,
-) -> Contestant:
-    """One call of mmfuse."""
-    suffix = _suffix(layout)
-    out = data.folder / "out" / f"{name.replace(' ', '-')}{suffix}"
-    files = [f"{file.name.partition('.')[0]}={file}" for file in data.files(kind)]
-    command = [_MMFUSE, strategy, "-q", *files, "-o", str(out)]
-    if suffix == ".parquet":
-        command += ["--layout", layout]
-    if normalize != "none":
-        command += ["--normalize", normalize]
-    if threads:
-        command += ["--threads", str(threads)]
-    check = ["--strategy", strategy, "--normalize", normalize]
-    return Contestant(name, role, command, out, check)
-
-
-def _suffix(layout: str) -> str:
-    return ".npy" if layout == "npy" else ".parquet"
-
-
 def _help() -> Job:
     python = [sys.executable, "-c"]
     found = [
-        Contestant("mmfuse --help", Role.MMFUSE, [_MMFUSE, "--help"]),
-        Contestant("mmfuse concat --help", Role.OTHER, [_MMFUSE, "concat", "--help"]),
+        Contestant("mmfuse --help", Role.MMFUSE, [MMFUSE, "--help"]),
+        Contestant("mmfuse concat --help", Role.OTHER, [MMFUSE, "concat", "--help"]),
         Contestant("Python that does nothing", Role.LIMIT, [*python, "pass"]),
         Contestant("Python that imports NumPy", Role.LIMIT, [*python, "import numpy"]),
     ]

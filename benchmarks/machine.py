@@ -10,7 +10,7 @@ from pathlib import Path
 
 from measure import memory
 
-_LIBRARIES = ("numpy", "pandas", "pyarrow", "polars", "duckdb")
+_LIBRARIES = ("numpy", "pandas", "pyarrow", "polars", "duckdb", "scikit-learn", "cca-zoo")
 
 
 def machine(folder: Path) -> dict[str, str]:

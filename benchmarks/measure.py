@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _SAMPLE_SECONDS = 0.01
+_UNSAID = ("OPENBLAS_", "MKL_", "BLIS_", "OMP_", "NVPL_", "PYTHONDONTWRITEBYTECODE")
 _SPARE_MEGABYTES = 1024  # kept from a contestant, so that the machine does not kill somebody else
 
 
@@ -36,7 +37,11 @@ def measure(command: list[str], timeout: float) -> Run:
     with tempfile.TemporaryFile() as errors:
         start = time.perf_counter()
         process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True
+            command,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            start_new_session=True,
+            env=environment(),
         )
         watcher = _Watcher(process.pid, timeout)
         watcher.start()
@@ -51,6 +56,14 @@ def measure(command: list[str], timeout: float) -> Run:
             failure = _last_line(errors.fileno()) or f"exit code {process.returncode}"
     cpu = usage.ru_utime + usage.ru_stime
     return Run(wall, cpu, watcher.private, usage.ru_maxrss / 1024, failure)
+
+
+def environment() -> dict[str, str]:
+    """That of a contestant, which runs as installed, whatever the shell says.
+
+    Its numerical libraries choose for this processor, and its modules are compiled once.
+    """
+    return {name: value for name, value in os.environ.items() if not name.startswith(_UNSAID)}
 
 
 class _Watcher(threading.Thread):

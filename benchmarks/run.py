@@ -22,7 +22,9 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from jobs import Contestant, Job, Role, growth, standard
+from contestants import Contestant, Job, Role
+from jobs import growth, standard
+from learned import learned
 from machine import machine, versions
 from measure import measure
 from summary import Line, summarize
@@ -36,6 +38,7 @@ def main() -> None:
     """Make what is missing of the data, then run the jobs asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--learned-rows", type=int, default=200_000, help="of learn-*, at most")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--jobs", default="*", help="names or globs, with commas")
     parser.add_argument("--peers", default="*", help="of each job, names or globs, with commas")
@@ -49,7 +52,8 @@ def main() -> None:
     results = _resume(place, options.rows, base)
     # growth first: what it needs of the disk is free again for the others
     found = growth(base, options.rows) if options.growth else []
-    for job in found + standard(base, options.rows):
+    few = min(options.rows, options.learned_rows)
+    for job in found + standard(base, options.rows) + learned(base, few):
         if not _matches(job.name, options.jobs):
             continue
         job.contestants[:] = [
@@ -154,7 +158,7 @@ def _wrong(one: Contestant, job: Job) -> str | None:
     """What is wrong with an output."""
     if one.out is None or one.check is None:
         return None
-    check = _script("verify.py", one.out.parent.parent, one.out, *one.check)
+    check = _script(one.verifier, one.out.parent.parent, one.out, *one.check)
     if check.returncode == 0:
         return None
     lines = check.stderr.strip().splitlines() or ["no message"]

@@ -3,7 +3,8 @@
 `python benchmarks/verify.py FOLDER OUT [--strategy NAME] [--normalize NAME] [--any-order]`
 
 All ids are compared, and a sample of rows. Of what has random numbers of its own (`sketch`,
-`random-lowrank`) only ids, shape and that the values are finite; the tests prove the rest.
+`random-projection`, `random-lowrank`) only ids, shape and that the values are finite; the tests
+prove the rest.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ STRATEGIES: dict[str, Callable[[list[Array]], Array] | None] = {
         map(_with_one, blocks),
     ),
     "sketch": None,
+    "random-projection": None,
     "random-lowrank": None,
 }
 
@@ -52,6 +54,19 @@ class Moments:
     sd: Array
     low: Array
     high: Array
+    covariance: Array
+
+
+def _whiten(block: Array, all: Moments) -> Array:
+    """ZCA, with a millionth of the mean variance beside every variance."""
+    s = all.covariance
+    return (block - all.mean) @ inverse_root(s + 1e-6 * np.trace(s) / len(s) * np.eye(len(s)))
+
+
+def inverse_root(s: Array) -> Array:
+    """S^(−1/2) of a symmetric matrix."""
+    values, vectors = np.linalg.eigh(s)
+    return vectors / np.sqrt(values) @ vectors.T
 
 
 def _softmax(block: Array) -> Array:
@@ -68,6 +83,7 @@ NORMALIZATIONS: dict[str, Callable[[Array, Moments], Array]] = {
     "center": lambda block, all: block - all.mean,
     "zscore": lambda block, all: (block - all.mean) / all.sd,
     "minmax": lambda block, all: (block - all.low) / (all.high - all.low),
+    "whiten": _whiten,
 }
 
 
@@ -76,7 +92,7 @@ def verify(folder: Path, out: Path, strategy: str, normalize: str, any_order: bo
     names = [name for name in _NAMES if (folder / f"{name}.npy").exists()]
     ids = [np.load(folder / f"{name}.ids.npy") for name in names]
     arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in names]
-    expected_ids, rows = _align(ids)
+    expected_ids, rows = align(ids)
     got_ids = _read_ids(out).astype(expected_ids.dtype)
     assert len(got_ids) == len(expected_ids), "not the right number of rows"
     to_expected = np.arange(len(got_ids))
@@ -105,7 +121,7 @@ def verify(folder: Path, out: Path, strategy: str, normalize: str, any_order: bo
         np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
 
 
-def _align(ids: list[Array]) -> tuple[Array, list[Array]]:
+def align(ids: list[Array]) -> tuple[Array, list[Array]]:
     """The ids of an inner join in the first one's order, and every modality's row numbers."""
     kept = np.logical_and.reduce([np.isin(ids[0], other) for other in ids])
     rows = [np.flatnonzero(kept)]
@@ -118,8 +134,9 @@ def _align(ids: list[Array]) -> tuple[Array, list[Array]]:
 def _moments(array: Array, rows: Array, normalize: str) -> Moments:
     """Zeros where the normalisation looks at one row at a time."""
     zeros = np.zeros(array.shape[1])
-    if normalize not in ("center", "zscore", "minmax"):
-        return Moments(zeros, zeros, zeros, zeros)
+    none = np.zeros((0, 0))
+    if normalize not in ("center", "zscore", "minmax", "whiten"):
+        return Moments(zeros, zeros, zeros, zeros, none)
     total, square, low, high = zeros, zeros, zeros + np.inf, zeros - np.inf
     for start in range(0, len(rows), _CHUNK):
         block = np.asarray(array[rows[start : start + _CHUNK]], np.float64)
@@ -128,7 +145,17 @@ def _moments(array: Array, rows: Array, normalize: str) -> Moments:
         low = np.minimum(low, block.min(axis=0))
         high = np.maximum(high, block.max(axis=0))
     mean = total / len(rows)
-    return Moments(mean, np.sqrt(square / len(rows) - mean**2), low, high)
+    sd = np.sqrt(square / len(rows) - mean**2)
+    covariance = _covariance(array, rows, mean) if normalize == "whiten" else none
+    return Moments(mean, sd, low, high, covariance)
+
+
+def _covariance(array: Array, rows: Array, mean: Array) -> Array:
+    total = np.zeros((len(mean), len(mean)))
+    for start in range(0, len(rows), _CHUNK):
+        block = array[rows[start : start + _CHUNK]] - mean
+        total += block.T @ block
+    return total / (len(rows) - 1)
 
 
 def _read_ids(out: Path) -> Array:

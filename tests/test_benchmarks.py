@@ -122,8 +122,9 @@ def test_every_strategy_and_normalisation_is_measured_and_verified():
 
 def test_every_job_has_a_name_of_its_own_and_one_reference(tmp_path):
     from jobs import growth, standard
+    from learned import learned
 
-    found = standard(tmp_path, 1000) + growth(tmp_path, 1000)
+    found = standard(tmp_path, 1000) + growth(tmp_path, 1000) + learned(tmp_path, 1000)
     assert len({job.name for job in found}) == len(found)
     for job in found:
         roles = [one.role for one in job.contestants]
@@ -179,6 +180,157 @@ def test_a_wrong_output_is_refused(fused, spoil):
     folder, ids, matrix = fused
     with pytest.raises(AssertionError):
         verified(folder, *spoil(ids, matrix))
+
+
+@pytest.fixture
+def factors(tmp_path, monkeypatch):
+    """A small set with something to learn: the folder, ids, and both modalities' rows, centred."""
+    import data
+    import verify
+
+    monkeypatch.setitem(data.WIDTHS, "factors", {"image": 12, "text": 10})
+    data.make(tmp_path, "factors", 600, ["npy"])
+    names = ("image", "text")
+    ids, rows = verify.align([np.load(tmp_path / f"{name}.ids.npy") for name in names])
+    x, y = (
+        np.load(tmp_path / f"{name}.npy")[row].astype(np.float64)
+        for name, row in zip(names, rows, strict=True)
+    )
+    return tmp_path, ids, x - x.mean(axis=0), y - y.mean(axis=0)
+
+
+def components(strategy, x, y, k=3):
+    """By decompositions of the rows themselves; those of CCA of any scale."""
+    if strategy == "pca":
+        u, s, _ = np.linalg.svd(np.hstack([x, y]), full_matrices=False)
+        return u[:, :k] * s[:k]
+    a, b = (np.linalg.qr(z)[0] for z in (x, y))
+    u, _, v = np.linalg.svd(a.T @ b, full_matrices=False)
+    return np.hstack([5 * a @ u[:, :k], b @ v[:k].T])
+
+
+def check_components(folder, ids, strategy, matrix, k=3, approximate=False):
+    import verify_learned
+
+    np.save(folder / "out.npy", matrix.astype(np.float32))
+    np.save(folder / "out.ids.npy", ids)
+    place = folder / "out.npy"
+    verify_learned.verify(folder, place, strategy, "image,text", k, approximate)
+
+
+@pytest.mark.parametrize("strategy", ["pca", "cca"])
+def test_components_are_accepted_whatever_their_signs(factors, strategy):
+    folder, ids, x, y = factors
+    matrix = components(strategy, x, y)
+    check_components(folder, ids, strategy, matrix)
+    check_components(folder, ids, strategy, matrix * [1, -1, 1] if strategy == "pca" else -matrix)
+
+
+@pytest.mark.parametrize("strategy", ["pca", "cca"])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda ids, z, worse: (ids[::-1], z),
+        lambda ids, z, worse: (ids, z[::-1]),
+        lambda ids, z, worse: (ids, worse),
+        lambda ids, z, worse: (ids, z + 0.1 * z.std(axis=0) * np.sin(np.arange(len(z)))[:, None]),
+        lambda ids, z, worse: (ids, z[:, :-1]),
+    ],
+    ids=["other order", "rows swapped", "later components", "noise", "a column less"],
+)
+def test_wrong_components_are_refused(factors, strategy, spoil):
+    folder, ids, x, y = factors
+    right, more = components(strategy, x, y), components(strategy, x, y, k=4)
+    last = np.flatnonzero(np.arange(more.shape[1]) % 4)  # without the first of each
+    found, matrix = spoil(ids, right, more[:, last])
+    with pytest.raises(AssertionError):
+        check_components(folder, found, strategy, matrix)
+
+
+def test_an_approximation_may_be_further_off(factors):
+    folder, ids, x, y = factors
+    matrix = components("pca", x, y)
+    matrix += 0.005 * matrix.std(axis=0) * np.random.default_rng(0).normal(size=matrix.shape)
+    with pytest.raises(AssertionError, match="another space"):
+        check_components(folder, ids, "pca", matrix)
+    check_components(folder, ids, "pca", matrix, approximate=True)
+
+
+def test_the_modalities_of_factors_have_as_much_in_common_as_factors(tmp_path):
+    import data
+    import factors
+    import verify_learned
+
+    data.make(tmp_path, "factors", 4000, ["npy"])
+    inputs = verify_learned._inputs(tmp_path, ["image", "text", "audio"])
+    spectrum = np.linalg.eigvalsh(inputs.covariance)[::-1]
+    every = factors.SHARED + sum(factors.OWN.values())
+    gaps = spectrum[:-1] / spectrum[1:]
+    assert gaps[:400].argmax() + 1 == every == 256
+
+
+def test_contestants_run_as_installed(monkeypatch):
+    import measure
+
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setenv("SOMETHING_ELSE", "1")
+    found = measure.environment()
+    assert "OPENBLAS_NUM_THREADS" not in found
+    assert "PYTHONDONTWRITEBYTECODE" not in found
+    assert found["SOMETHING_ELSE"] == "1"
+
+
+def test_a_digit_that_is_not_fused_counts_as_wrong():
+    import digits
+    from digits_data import labels
+    from digits_fusion import Fused
+
+    ids = np.array([f"digit-{number:04}" for number in range(0, 2000, 200)], object)
+    fused = Fused(ids[:4], labels(ids[:4]) + np.array([0, 0, 0, 1]))
+    assert digits.accuracy(fused, ids) == pytest.approx(3 / 10)
+    assert digits.accuracy_of_fused(fused, ids) == pytest.approx(3 / 4)
+    assert digits.coverage(fused, ids) == pytest.approx(4 / 10)
+    assert digits.cell([0.5, 0.7, math.nan]) == "60.0 ± 10.0"
+
+
+def test_folds_share_no_digit_and_hold_every_one_out_once():
+    import digits
+    from digits_data import labels
+
+    ids = [f"digit-{number:04}" for number in range(2000)]
+    folds = list(digits.split(ids))
+    assert sorted(one for _, test in folds for one in test) == ids
+    for train, test in folds:
+        assert not set(train) & set(test)
+        assert (np.bincount(labels(test)) == 20).all()
+
+
+@pytest.mark.parametrize("strategy", ["pca", "lda"])
+def test_nothing_is_learned_of_digits_held_out(strategy):
+    import digits
+    from digits_data import digits as sample
+    from digits_fusion import Way, predictions
+
+    data = {name: sample()[name] for name in ("fourier", "zernike")}
+    train, test = next(digits.split([f"digit-{number:04}" for number in range(2000)]))
+    way = Way(strategy, tuple(data))
+    whole = predictions(way, data, train, test)
+    alone = predictions(way, data, train, test[:20])
+    known = dict(zip(whole.ids, whole.predicted, strict=True))
+    assert [known[one] for one in alone.ids] == alone.predicted.tolist()
+
+
+def test_where_no_digit_is_complete_none_is_fused():
+    from digits_data import digits as sample
+    from digits_fusion import Way, predictions
+
+    data = {name: sample()[name] for name in ("fourier", "zernike")}
+    shared = set(data["fourier"][1]) & set(data["zernike"][1])
+    train = np.array(sorted(shared), object)
+    test = np.array(sorted(set(data["fourier"][1]) - shared), object)
+    assert len(test)
+    assert predictions(Way("concat", tuple(data)), data, train, test).ids.size == 0
 
 
 def test_a_run_says_why_it_failed():
