@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmfuse.core.alignment import Alignment
-from mmfuse.core.labels import Labels, classes_of, label_numbers
 from mmfuse.core.options import options as options_of
 from mmfuse.core.registry import strategy_class
 from mmfuse.core.source import Source
 from mmfuse.core.strategy import Strategy
 from mmfuse.errors import UsageError, count
 from mmfuse.job import Job, Settings
-from mmfuse.model import Model
 from mmfuse.prepare import aligned, new_fusion, planned
 from mmfuse.request import PerModality
 from mmfuse.running import Done
 from mmfuse.sources import Opened
+
+if TYPE_CHECKING:
+    from mmfuse.core.labels import Labels
+    from mmfuse.model import Model
 
 
 def strategy_of(strategy: str | Strategy, options: Mapping[str, Any]) -> tuple[Strategy, str]:
@@ -95,12 +97,16 @@ def numbered(
         )
     if labels is None:
         return (), None
+    from mmfuse.core.labels import classes_of, label_numbers
+
     classes, numbers = classes_of(labels, known)
     return classes, label_numbers(labels, numbers, alignment)
 
 
 def model_of(done: Done) -> Model:
     """The model of a job that kept what it had gathered."""
+    from mmfuse.model import Model
+
     assert done.lesson is not None
     settings, rows = done.job.settings, len(done.job.alignment)
     return Model.of(

@@ -7,13 +7,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mmfuse.files.output import OutputFile
-from mmfuse.model import Model
-from mmfuse.model_file import write_model
-from mmfuse.running import Done
 from mmfuse.saving import Saving
 
 if TYPE_CHECKING:
+    from mmfuse.files.output import OutputFile
+    from mmfuse.model import Model
+    from mmfuse.running import Done
     from mmfuse.work import Asked
 
 
@@ -49,6 +48,8 @@ class Outcome:
         model = None if self._learned is None else self._learned(done)
         if model is None:
             return None, []
+        from mmfuse.model_file import write_model
+
         files = self._saving.write(partial(write_model, model))
         if self._report or self._plot is not None:
             from mmfuse.report import explain

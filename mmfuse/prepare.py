@@ -14,6 +14,7 @@ from mmfuse.core.alignment import Alignment
 from mmfuse.core.fusion import Fusion
 from mmfuse.core.join import DUPLICATES, JOINS
 from mmfuse.core.plan import Access, plan
+from mmfuse.core.row_products import row_products_bytes
 from mmfuse.core.scatter import scatter_bytes
 from mmfuse.core.schema import Modality, Schema
 from mmfuse.core.source import Source
@@ -112,6 +113,7 @@ def planned(
         and watched is None
         and not (settings.nan == "drop" or settings.keep or any(fusion.chains)),
         statistic=_statistic_bytes(watched or fusion) * (1 + settings.shuffle),
+        waiting=row_products_bytes(sum(schema.dims)) if (watched or fusion).strategy.learns else 0,
         whole=strategy.workspace(len(alignment), schema) if strategy.whole else None,
     )
     job = Job(

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmfuse.core.id_transforms import parse, transformed
 from mmfuse.core.ids import concatenated
-from mmfuse.core.labels import Labels
 from mmfuse.core.source import Source
 from mmfuse.core.time_options import TimeOptions
 from mmfuse.errors import AlignmentError, UsageError
@@ -22,6 +21,9 @@ from mmfuse.files.sharded import sharded_source
 from mmfuse.files.shards import Shards, shards
 from mmfuse.request import ALL, Input, PerModality
 from mmfuse.timing import Timing, assign_pools
+
+if TYPE_CHECKING:
+    from mmfuse.core.labels import Labels
 
 Option = Mapping[str, Any] | Any | None
 

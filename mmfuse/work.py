@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,7 @@ from mmfuse.core.source import Progress, Sink, unseen
 from mmfuse.files.output import commit_all
 from mmfuse.files.scratch import ScratchRoom
 from mmfuse.job import Job, Settings
-from mmfuse.labels import open_labels
 from mmfuse.lock import Lock
-from mmfuse.model import Model
 from mmfuse.outcome import Outcome
 from mmfuse.output import STDOUT, MemorySink, OutputOptions, OutputTarget
 from mmfuse.request import Input
@@ -26,6 +24,9 @@ from mmfuse.running import Done, run
 from mmfuse.sharded_output import output_target
 from mmfuse.sources import Opened, SourceOptions, open_sources
 from mmfuse.summary import Summary
+
+if TYPE_CHECKING:
+    from mmfuse.model import Model
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,8 @@ def carry_out(
         outcome = resources.enter_context(closing(Outcome(asked, learned)))
         opened = open_sources(asked.inputs, asked.how)
         if asked.labels is not None:
+            from mmfuse.labels import open_labels
+
             opened.labels = open_labels(asked.labels, opened)
         places = [] if target is None else [target.path]
         if target is not None:

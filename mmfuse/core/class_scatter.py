@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mmfuse.core.batch import Batch
 from mmfuse.core.linear_map import LinearMap
-from mmfuse.core.scatter import centre, complete, map_products, spans, stacked
+from mmfuse.core.scatter import centre, complete, map_products, side_by_side, spans
 from mmfuse.core.statistic import Statistic, same_shapes
 
 Array = NDArray[np.float64]
@@ -76,13 +76,17 @@ class ClassScatter(Statistic):
         empty = ClassScatter.empty(self.dims, len(self.counts))
         if batch.labels is None:
             return empty
-        labels, x = complete(batch, batch.labels), stacked(batch)
+        labels = complete(batch, batch.labels)
+        blocks = [complete(batch, block) for block in batch.blocks]
+        x = side_by_side(blocks, np.empty((len(labels), sum(self.dims))))
         counts, means, within = empty.counts, empty.means, empty.within
         for c in np.unique(labels[labels >= 0]):
+            counts[c] = np.count_nonzero(labels == c)
             rows = x[labels == c]
-            counts[c] = len(rows)
             means[c] = centre(rows)
-            within += rows.T @ rows
+            x[labels == c] = rows
+        x = x[labels >= 0]
+        within += x.T @ x
         return ClassScatter(self.dims, counts, means, within)
 
     def merge(self, other: ClassScatter) -> ClassScatter:

@@ -107,6 +107,7 @@ def plan(
     columnar: bool = False,
     columnwise: bool = False,
     statistic: int = 0,
+    waiting: int = 0,
     whole: int | None = None,
 ) -> Plan:
     """Decide how to make `rows` rows of `width` columns of the inputs.
@@ -114,7 +115,8 @@ def plan(
     memory: bytes of working memory. cache: bytes of files that the system can keep in memory.
     passes: how often every row is read. columnar: whether the output is stored by columns.
     columnwise: whether each of them is a column of an input. statistic: bytes of what is gathered
-    of all rows. whole: if all rows are fused at once, the bytes that takes beside them.
+    of all rows; waiting: of the rows that a thread collects for it. whole: if all rows are fused
+    at once, the bytes that takes beside them.
 
     Raises ResourceError where not even one tile fits into `memory` bytes.
     """
@@ -122,8 +124,8 @@ def plan(
         by_columns = _by_columns(rows, inputs, width, dtype, threads, memory)
         if by_columns is not None:
             return by_columns
-    threads = _learning_threads(statistic, threads, memory)
-    held = _learning_bytes(statistic, threads)
+    threads = _learning_threads(statistic, waiting, threads, memory)
+    held = _learning_bytes(statistic, waiting, threads)
     memory -= held
     row_bytes = sum(map(_row_bytes, inputs))
     out_bytes = width * dtype.itemsize
@@ -176,17 +178,17 @@ def _too_wide(width: int, needed: int, memory: int) -> ResourceError:
     )
 
 
-def _learning_bytes(statistic: int, threads: int) -> int:
+def _learning_bytes(statistic: int, waiting: int, threads: int) -> int:
     """What statistics take: a thread's own with what is added to it, finished ones that wait to be
     merged, and the sum; later, that sum with what is solved of it."""
-    return statistic * max(6, 3 * threads + 3)
+    return statistic * max(6, 3 * threads + 3) + waiting * threads
 
 
-def _learning_threads(statistic: int, threads: int, memory: int) -> int:
+def _learning_threads(statistic: int, waiting: int, threads: int, memory: int) -> int:
     """As many threads as leave a quarter of the memory. Raises ResourceError if not one does."""
-    while threads > 1 and _learning_bytes(statistic, threads) > memory * 3 // 4:
+    while threads > 1 and _learning_bytes(statistic, waiting, threads) > memory * 3 // 4:
         threads -= 1
-    if (needed := _learning_bytes(statistic, threads)) > memory * 3 // 4:
+    if (needed := _learning_bytes(statistic, waiting, threads)) > memory * 3 // 4:
         raise ResourceError(
             f"what is learned of these columns needs about {needed / 2**20:,.0f} MiB of working "
             f"memory, and of {memory / 2**20:,.0f} MiB three quarters may be",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mmfuse.core.batch import Batch
 from mmfuse.core.linear_map import LinearMap
+from mmfuse.core.row_products import RowProducts
 from mmfuse.core.scatter import Scatter, map_products, spans
 from mmfuse.core.statistic import Statistic, same_shapes
 
@@ -133,7 +134,7 @@ class _Sums:
         self._near: list[Array | None] = [None] * len(dims)
         self._n, self._rows = 0, [0] * len(dims)
         self._sums, self._squares = np.zeros(d), [np.zeros((dim, dim)) for dim in dims]
-        self._counts, self._products = np.zeros((len(dims),) * 2), np.zeros((d, d))
+        self._counts, self._products = np.zeros((len(dims),) * 2), RowProducts(d)
         self._pairs = np.zeros((len(dims), d))
 
     def add(self, batch: Batch) -> None:
@@ -143,7 +144,8 @@ class _Sums:
         has = np.ones((len(batch), len(self._dims)), np.bool_)
         if batch.present is not None:
             has = batch.present
-        x = np.zeros((len(batch), sum(self._dims)))
+        x = self._products.room(len(batch))
+        x[:] = 0
         for m, (columns, block) in enumerate(zip(spans(self._dims), batch.blocks, strict=True)):
             x[has[:, m], columns] = self._own(m, columns, block[has[:, m]].astype(np.float64))
         root = 1 / np.sqrt(has @ self._weights)[:, None]
@@ -152,7 +154,6 @@ class _Sums:
         self._n += len(batch)
         self._counts += share @ share.T
         self._pairs += share @ x
-        self._products += x.T @ x
 
     def _own(self, m: int, columns: slice, x: Array) -> Array:
         """Take the mean off the rows of one modality, in place, and add them to its own sums."""
@@ -183,7 +184,9 @@ class _Sums:
                 self._rows, self._near, self._squares, spans(self._dims), strict=True
             )
         )
-        sums, products = _moved(self._dims, self._counts, self._pairs, self._products, delta)
+        sums, products = _moved(
+            self._dims, self._counts, self._pairs, self._products.total(), delta
+        )
         return PresentScatter(self._weights, self._n, own, self._counts, sums, products)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mmfuse.core.batch import Batch
 from mmfuse.core.linear_map import LinearMap
+from mmfuse.core.row_products import RowProducts
 from mmfuse.core.statistic import Statistic, same_shapes
 
 Array = NDArray[np.float64]
@@ -49,15 +50,13 @@ class Scatter(Statistic):
         return spans(self.dims)
 
     def gather(self, tiles: Iterable[Batch]) -> Scatter:
-        counts, means = [], []
-        matrix, product = np.zeros_like(self.matrix), np.empty_like(self.matrix)
+        counts, means, products = [], [], RowProducts(len(self.mean))
         for batch in tiles:
-            x = stacked(batch)
-            if len(x):
-                counts.append(len(x))
-                means.append(centre(x))
-                matrix += np.matmul(x.T, x, out=product)
-        return self._joined(counts, means, matrix)
+            blocks = [complete(batch, block) for block in batch.blocks]
+            if rows := len(blocks[0]):
+                counts.append(rows)
+                means.append(centre(side_by_side(blocks, products.room(rows))))
+        return self._joined(counts, means, products.total())
 
     def merge(self, other: Scatter) -> Scatter:
         parts = [part for part in (self, other) if part.n]
@@ -118,13 +117,11 @@ def complete(batch: Batch, rows: NDArray[Any]) -> NDArray[Any]:
     return rows if batch.present is None else rows[batch.present.all(axis=1)]
 
 
-def stacked(batch: Batch) -> Array:
-    """The rows of a batch that have every modality side by side, `(k, D)`; float64, a copy."""
-    blocks = [complete(batch, block) for block in batch.blocks]
-    x = np.empty((len(blocks[0]), sum(block.shape[1] for block in blocks)))
+def side_by_side(blocks: Sequence[NDArray[Any]], out: Array) -> Array:
+    """The rows of all blocks, `(k, d_m)` each, beside each other in `out`, `(k, D)`."""
     for columns, block in zip(spans([b.shape[1] for b in blocks]), blocks, strict=True):
-        x[:, columns] = block
-    return x
+        out[:, columns] = block
+    return out
 
 
 def centre(x: Array) -> Array:
