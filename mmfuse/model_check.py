@@ -100,7 +100,8 @@ def refuse_misfits(model: Model) -> None:
 def _refuse_gathered(model: Model) -> None:
     """Raise ValueError unless what was gathered is what the fusion learns from."""
     before = model.before
-    if len(model.gathered.energy) != len(before.chains):
+    energy = model.gathered.energy
+    if energy is None or len(energy) != len(before.chains):
         raise ValueError("energies of other modalities")
     mixed = {m for m in before.unlearned if mixes(before.chains[m])}
     if mixed != set(model.gathered.scatters) or (before.strategy.learns and not before.ready):

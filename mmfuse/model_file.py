@@ -117,6 +117,7 @@ def _arrays(model: Model) -> dict[str, NDArray[Any]]:
         _add(found, f"scatter.{m}", scatter.arrays())
     if model.gathered.statistic is not None:
         _add(found, "statistic", model.gathered.statistic.arrays())
+    assert model.gathered.energy is not None
     _add(found, "gathered", {"energy": model.gathered.energy})
     _add(found, "chance", {} if model.chance is None else {"spectrum": model.chance})
     return found

@@ -102,6 +102,7 @@ def explain(model: Model) -> Report:
 def _modalities(model: Model, kept: Sequence[float | None]) -> list[ModalityReport]:
     maps = model.fusion.maps(model.seen)
     rows = [int(one.count.max(initial=0)) for _, one in sorted(model.gathered.moments.items())]
+    assert model.gathered.energy is not None
     before = [float(e) / max(n, 1) for e, n in zip(model.gathered.energy, rows, strict=True)]
     after = [_energy_after(model, m, chain) for m, chain in enumerate(maps)]
     return [

@@ -155,7 +155,8 @@ class Engine:
     ) -> tuple[Gathered, Tally]:
         tally = Tally.empty(len(self.taken))
         moments, scatters = dict(empty.moments), dict(empty.scatters)
-        energy, others = empty.energy.copy(), empty.shuffled
+        energy = None if empty.energy is None else empty.energy.copy()
+        others = empty.shuffled
         wanted = range(len(self.taken)) if empty.statistic is not None else moments
 
         def tiles() -> Iterator[Batch]:
@@ -165,7 +166,8 @@ class Engine:
                 loaded = {m: space.load(m, first, last) for m in wanted}
                 for m, (x, places) in loaded.items():
                     tally.count_nonfinite(m, x, places, self.checked)
-                    energy[m] += sum_of_squares(x)
+                    if energy is not None:
+                        energy[m] += sum_of_squares(x)
                     fusion.prepare(m, x)
                     if m in moments:
                         moments[m] = moments[m].update(x)

@@ -99,7 +99,7 @@ class Fusion:
         return Gathered(
             {m: Moments.empty(dims[m]) for m in looked_at},
             {m: Scatter.empty((dims[m],)) for m in self.unlearned if mixes(self.chains[m])},
-            np.zeros(len(dims)),
+            np.zeros(len(dims)) if all_moments else None,
             statistic,
             statistic if shuffle else None,
         )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mmfuse.core.batch import Batch
 from mmfuse.core.linear_map import LinearMap
 from mmfuse.core.row_products import RowProducts
-from mmfuse.core.scatter import Scatter, map_products, spans
+from mmfuse.core.scatter import Scatter, centre, map_products, scatter_about, spans
 from mmfuse.core.statistic import Statistic, same_shapes
 
 Array = NDArray[np.float64]
@@ -160,7 +160,7 @@ class _Sums:
         if len(x):
             near = self._near[m]
             if near is None:
-                near = self._near[m] = x.mean(axis=0)
+                near = self._near[m] = centre(x.copy())
             x -= near
             self._rows[m] += len(x)
             self._sums[columns] += x.sum(axis=0)
@@ -169,17 +169,9 @@ class _Sums:
 
     def scatter(self) -> PresentScatter:
         """All of it, about the means that the rows turned out to have."""
-        rows = np.repeat(np.maximum(self._rows, 1), self._dims)
-        delta = self._sums / rows
+        delta = self._sums / np.repeat(np.maximum(self._rows, 1), self._dims)
         own = tuple(
-            Scatter.empty((len(square),))
-            if near is None
-            else Scatter(
-                (len(square),),
-                n,
-                near + delta[columns],
-                square - n * np.outer(delta[columns], delta[columns]),
-            )
+            scatter_about(square.shape[:1], n, near, self._sums[columns], square)
             for n, near, square, columns in zip(
                 self._rows, self._near, self._squares, spans(self._dims), strict=True
             )

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-_ROWS = 2048
+_ROWS = 4096
 
 
 class RowProducts:

@@ -25,7 +25,7 @@ class Scatter(Statistic):
     dims: the widths d_m. n: rows. mean: `(D,)`. matrix: Σ (x − mean)(x − mean)ᵀ, `(D, D)`.
 
     Products of float32 rows are taken in float64, so that parts and the whole agree to its
-    precision, and every tile is centred by its own mean before, so that large means cost nothing.
+    precision, of rows less the mean of the first of them, so that large means cost nothing.
     Merged by Chan, Golub & LeVeque (1979).
     """
 
@@ -50,30 +50,33 @@ class Scatter(Statistic):
         return spans(self.dims)
 
     def gather(self, tiles: Iterable[Batch]) -> Scatter:
-        counts, means, products = [], [], RowProducts(len(self.mean))
+        near: Array | None = None
+        n, sums, products = 0, np.zeros(len(self.mean)), RowProducts(len(self.mean))
         for batch in tiles:
             blocks = [complete(batch, block) for block in batch.blocks]
-            if rows := len(blocks[0]):
-                counts.append(rows)
-                means.append(centre(side_by_side(blocks, products.room(rows))))
-        return self._joined(counts, means, products.total())
+            if not len(blocks[0]):
+                continue
+            if near is None:
+                near = np.concatenate([centre(block.astype(np.float64)) for block in blocks])
+            x = products.room(len(blocks[0]))
+            for columns, block in zip(self.slices, blocks, strict=True):
+                np.subtract(block, near[columns], out=x[:, columns])
+            n += len(x)
+            sums += x.sum(axis=0)
+        return scatter_about(self.dims, n, near, sums, products.total())
 
     def merge(self, other: Scatter) -> Scatter:
-        parts = [part for part in (self, other) if part.n]
-        if len(parts) < 2:
-            return parts[0] if parts else self
-        return self._joined(
-            [part.n for part in parts], [part.mean for part in parts], self.matrix + other.matrix
-        )
-
-    def _joined(self, counts: Sequence[int], means: Sequence[Array], within: Array) -> Scatter:
-        """Of parts with these means, and the sum of their scatter matrices, which is taken over."""
-        if not counts:
-            return self.empty(self.dims)
-        mean, spread = between(np.array(counts, np.float64), np.array(means))
-        if len(counts) > 1:
-            within += spread.T @ spread
-        return Scatter(self.dims, sum(counts), mean, within)
+        if not (self.n and other.n):
+            return self if self.n else other
+        n = self.n + other.n
+        delta = other.mean - self.mean
+        # means that agree stay what they are, to the bit
+        mean = self.mean + delta * (other.n / n)
+        apart = np.sqrt(self.n * (other.n / n)) * delta
+        matrix = self.matrix + other.matrix
+        if apart.any():
+            matrix += np.outer(apart, apart)
+        return Scatter(self.dims, n, mean, matrix)
 
     def mapped(self, maps: Sequence[Sequence[LinearMap]]) -> Scatter:
         mean = self.mean.copy()
@@ -88,6 +91,21 @@ class Scatter(Statistic):
     def restored(self, arrays: Mapping[str, NDArray[Any]]) -> Scatter:
         found = same_shapes(self.arrays(), arrays)
         return Scatter(self.dims, int(found["n"]), found["mean"], found["scatter"])
+
+
+def scatter_about(
+    dims: Sequence[int], n: int, near: Array | None, sums: Array, products: Array
+) -> Scatter:
+    """The scatter of n rows of which these are sums and products once `near` is taken off each.
+
+    near: `(D,)`; None where there are no rows. products is taken over.
+    """
+    if near is None:
+        return Scatter.empty(dims)
+    delta = sums / n
+    if delta.any():
+        products -= n * np.outer(delta, delta)
+    return Scatter(tuple(dims), n, near + delta, products)
 
 
 def scatter_bytes(dims: Sequence[int]) -> int:
@@ -131,13 +149,3 @@ def centre(x: Array) -> Array:
     mean: Array = x.mean(axis=0)
     x -= mean
     return first + mean
-
-
-def between(counts: Array, means: Array) -> tuple[Array, Array]:
-    """Of parts with counts `(T,)` and means `(T, D)`: the mean of all, and √n (mean_t − mean).
-
-    Means that agree stay what they are, to the bit.
-    """
-    mean: Array = means[0] + (counts / counts.sum()) @ (means - means[0])
-    spread: Array = np.sqrt(counts)[:, None] * (means - mean)
-    return mean, spread
