@@ -67,7 +67,7 @@ class Engine:
             gathered, tally = self.gather(fusion, all_moments=keep and last, shuffle=shuffle)
             accept(tally)
             lesson = Lesson(fusion, gathered)
-            fusion = fusion.learn(gathered)
+            fusion = lesson.fusion if last else fusion.learn(gathered)
             wanted = wanted and not last
         return lesson
 
