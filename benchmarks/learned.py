@@ -13,12 +13,14 @@ _PAIR, _ALL = ("image", "text"), ("image", "text", "audio")
 PCA_COMPONENTS, CCA_COMPONENTS = 256, 64
 
 _COVARIANCE = "scikit-learn covariance_eigh"
+_COVARIANCE64 = "scikit-learn, float64"
 _DEFAULT = "scikit-learn default"
 _INCREMENTAL = "scikit-learn IncrementalPCA"
 _CCA_ZOO = "cca-zoo"
 _APPROXIMATE = (_DEFAULT, _INCREMENTAL)
 _TITLES = {
     _COVARIANCE: "sklearn_covariance",
+    _COVARIANCE64: "sklearn_covariance64",
     _DEFAULT: "sklearn_default",
     _INCREMENTAL: "sklearn_incremental",
     _CCA_ZOO: "cca_zoo_cca",
@@ -31,7 +33,7 @@ def learned(base: Path, rows: int) -> list[Job]:
     k = f"k = {PCA_COMPONENTS}"
     pca, chunks = f"PCA, {k}, 512 + 768 + 128", f"PCA in chunks, {k}, 512 + 768 + 128"
     return [
-        _beside("learn-pca", pca, data, _ALL, (_COVARIANCE, _DEFAULT)),
+        _beside("learn-pca", pca, data, _ALL, (_COVARIANCE, _COVARIANCE64, _DEFAULT)),
         # what decomposes every chunk anew is slow: an eighth of the rows tells as much
         _beside("learn-pca-chunks", chunks, few, _ALL, (_INCREMENTAL,)),
         _beside("learn-cca", f"CCA, k = {CCA_COMPONENTS}, 512 and 768", data, _PAIR, (_CCA_ZOO,)),
