@@ -17,14 +17,15 @@ from numpy.typing import NDArray
 
 from mmfuse.core.aligned import Aligned
 from mmfuse.core.batch import Batch, Block
-from mmfuse.core.fusion import Absent, Fusion, Lesson
+from mmfuse.core.fusion import Fusion, Lesson
 from mmfuse.core.gathered import Gathered
 from mmfuse.core.plan import Plan
 from mmfuse.core.pool import in_order
 from mmfuse.core.shuffled import shuffled
 from mmfuse.core.source import Matrix, Progress, Sink, unseen
 from mmfuse.core.statistics import sum_of_squares
-from mmfuse.core.tally import Places, Tally, all_finite
+from mmfuse.core.tally import Tally, all_finite
+from mmfuse.core.workspace import Workspace
 
 Found = TypeVar("Found")
 
@@ -102,7 +103,7 @@ class Engine:
         """Fuse all rows into the sink."""
         tally = Tally.empty(len(self.taken))
 
-        def produce(space: _Workspace, start: int, stop: int) -> tuple[Matrix | None, Tally]:
+        def produce(space: Workspace, start: int, stop: int) -> tuple[Matrix | None, Tally]:
             block, found = self._fuse(fusion, space, start, stop)
             if not sink.positional:
                 return block.copy(), found
@@ -122,7 +123,7 @@ class Engine:
     def _pass(
         self,
         name: str,
-        work: Callable[[_Workspace, int, int], Found],
+        work: Callable[[Workspace, int, int], Found],
         step: int,
         take: Callable[[int, Found], None],
         fusion: Fusion,
@@ -131,9 +132,10 @@ class Engine:
     ) -> None:
         """`work` over all rows, `step` at a time, on the plan's threads; `take` in row order."""
         n = self.plan.rows
-        spaces: SimpleQueue[_Workspace] = SimpleQueue()
+        spaces: SimpleQueue[Workspace] = SimpleQueue()
+        own = self.taken, fusion.schema.dims, self.dtypes, self.working, self.plan
         for _ in range(self.plan.threads):
-            spaces.put(_Workspace(self, fusion, width, dtype))
+            spaces.put(Workspace(*own, width, dtype))
 
         def task(start: int) -> Found:
             space = spaces.get()
@@ -151,7 +153,7 @@ class Engine:
         in_order(task, range(0, n, step), self.plan.threads, progress)
 
     def _gather(
-        self, fusion: Fusion, empty: Gathered, space: _Workspace, start: int, stop: int
+        self, fusion: Fusion, empty: Gathered, space: Workspace, start: int, stop: int
     ) -> tuple[Gathered, Tally]:
         tally = Tally.empty(len(self.taken))
         moments, scatters = dict(empty.moments), dict(empty.scatters)
@@ -193,7 +195,7 @@ class Engine:
         self,
         fusion: Fusion,
         weights: NDArray[np.float64],
-        space: _Workspace,
+        space: Workspace,
         blocks: Sequence[Block],
         start: int,
         stop: int,
@@ -212,7 +214,7 @@ class Engine:
         labels = None if self.labels is None else self.labels[start:stop]
         return Batch(blocks, weights, present, labels)
 
-    def _finite(self, space: _Workspace, start: int, stop: int) -> NDArray[np.bool_]:
+    def _finite(self, space: Workspace, start: int, stop: int) -> NDArray[np.bool_]:
         finite = np.ones(stop - start, bool)
         for first in range(start, stop, self.plan.tile_rows):
             last = min(first + self.plan.tile_rows, stop)
@@ -222,7 +224,7 @@ class Engine:
         return finite
 
     def _fuse(
-        self, fusion: Fusion, space: _Workspace, start: int, stop: int
+        self, fusion: Fusion, space: Workspace, start: int, stop: int
     ) -> tuple[Matrix, Tally]:
         tally = Tally.empty(len(self.taken))
         out = space.out[: stop - start]
@@ -253,49 +255,3 @@ class Engine:
             return None
         whole = np.ones(stop - start, np.bool_)
         return np.column_stack([whole if mask is None else mask for mask in masks])
-
-
-class _Workspace:
-    """One thread's arrays: a tile of every modality as stored and as computed with, a block out."""
-
-    def __init__(
-        self, engine: Engine, fusion: Fusion, width: int, dtype: np.dtype[Any] | None
-    ) -> None:
-        plan, dims = engine.plan, fusion.schema.dims
-        self._engine = engine
-        self._stored = [
-            np.empty((plan.tile_rows, dim), dtype_in)
-            for dim, dtype_in in zip(dims, engine.dtypes, strict=True)
-        ]
-        self._working: list[Block] = [
-            stored if stored.dtype == working else np.empty(stored.shape, working)
-            for stored, working in zip(self._stored, engine.working, strict=True)
-        ]
-        self._spread: dict[int, Block] = {}
-        rows = min(plan.block_rows, plan.rows) if width else 0
-        self.out = np.empty((rows, width), dtype, order="F" if plan.columnar else "C")
-
-    def load(self, m: int, start: int, stop: int) -> tuple[Block, Places]:
-        """The rows start…stop that have modality `m`, in the precision of arithmetic.
-
-        Returns them, shape `(k, d)`, and their numbers in the output.
-        """
-        aligned = self._engine.taken[m]
-        stored = aligned.read(start, stop, self._stored[m])
-        working = self._working[m][: len(stored)]
-        if working.dtype != stored.dtype:
-            working[:] = stored
-        has = aligned.present(start, stop)
-        if has is None:
-            return working, range(start, stop)
-        return working, np.flatnonzero(has) + start
-
-    def spread(self, m: int, x: Block, has: NDArray[np.bool_], absent: Absent) -> Block:
-        """A block with a row for every row of the output, `absent` where it lacks the modality."""
-        if len(x) == len(has):
-            return x
-        if m not in self._spread:
-            self._spread[m] = np.empty(self._working[m].shape, x.dtype)
-        block = self._spread[m][: len(has)]
-        block[has], block[~has] = x, absent
-        return block
