@@ -120,7 +120,7 @@ def apply(
     Raises ModelError where the model and the modalities do not fit, and what `fuse` raises.
     """
     known = load(model)
-    inputs = inputs_for(known, inputs_of(modalities))
+    inputs = inputs_for(known, inputs_of(modalities), missing)
     reading.setdefault("dtype", known.dtype)
     wanted = OutputOptions(format, layout, compression, reading.get("clobber", True), shard_rows)
     policy = known.nan if nan is None else nan
@@ -161,9 +161,7 @@ def go_on(
     def went_on(done: Done) -> Model:
         assert done.gathered is not None
         with one_blas_thread():
-            model = known.went_on(done.gathered, len(done.job.alignment), [trained_on(done)])
-        done.summary.notes.append(f"the model has learned from {model.learned_from:,} rows in all")
-        return model
+            return known.went_on(done.gathered, len(done.job.alignment), [trained_on(done)])
 
     return carry_out(asked, partial(going_on_job, known), went_on)
 

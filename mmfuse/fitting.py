@@ -24,9 +24,12 @@ from mmfuse.sources import Opened
 _EXAMPLES = 3
 
 
-def inputs_for(model: Model, inputs: Sequence[Input]) -> tuple[Input, ...]:
+def inputs_for(
+    model: Model, inputs: Sequence[Input], missing: Missing | None = None
+) -> tuple[Input, ...]:
     """The inputs in the order of the model's modalities.
 
+    missing: what is to stand for one that rows lack; None: as the model was made.
     The one input of a model of one modality may have any name. Raises ModelError for inputs that
     the model does not know, or modalities that are not there and have to be.
     """
@@ -41,11 +44,12 @@ def inputs_for(model: Model, inputs: Sequence[Input]) -> tuple[Input, ...]:
             )
     given = {item.name: item for item in inputs}
     lacking = [name for name in names if name not in given]
-    if lacking and not model.fusion.fuses_present:
+    filled = (missing or model.fusion.missing) not in (None, "error")
+    if lacking and not (filled or model.fusion.fuses_present):
         raise ModelError(
             f"the model needs {', '.join(lacking)} too: {model.strategy} does not fuse rows that "
             "lack a modality",
-            hint=told,
+            hint=f"--missing zero puts zeros there; {told}",
         )
     return tuple(given[name] for name in names if name in given)
 
@@ -111,7 +115,7 @@ def _refuse_unknown_means(fusion: Fusion, alignment: Alignment) -> None:
         if alignment.present(m) is not None and not _knows_mean(fusion, m):
             raise ModelError(
                 f"rows lack {name}, and the model has not learned its mean",
-                hint="fit with --missing mean on rows of which some lack it, or --missing zero",
+                hint="fit with --missing mean, or apply with --missing zero",
             )
 
 

@@ -13,7 +13,7 @@ from mmfuse.core.chain import Chain
 from mmfuse.core.fusion import Fusion, Lesson
 from mmfuse.core.gathered import Gathered
 from mmfuse.core.options import options as options_of
-from mmfuse.core.schema import Schema
+from mmfuse.core.schema import Modality, Schema
 from mmfuse.core.strategy import Strategy
 from mmfuse.errors import ModelError
 from mmfuse.nonfinite import NanPolicy
@@ -125,7 +125,6 @@ class Model:
             ("strategy", self.strategy, other.strategy),
             ("options", self.options, other.options),
             ("modalities", self.schema.names, other.schema.names),
-            ("columns", _columns(self), _columns(other)),
             ("weights", self.schema.weights.tolist(), other.schema.weights.tolist()),
             ("normalisations", _names(self), _names(other)),
             ("--missing", self.fusion.missing, other.fusion.missing),
@@ -135,6 +134,11 @@ class Model:
             if own != its:
                 raise ModelError(
                     f"models of other {what} cannot be merged: {_short(own)} and {_short(its)}"
+                )
+        for a, b in zip(self.schema.modalities, other.schema.modalities, strict=True):
+            if a.columns != b.columns:
+                raise ModelError(
+                    f"models of other columns cannot be merged: of {a.name}, {_difference(a, b)}"
                 )
         return self.went_on(other.gathered, other.rows, other.training)
 
@@ -152,8 +156,11 @@ def _names(model: Model) -> list[list[str]]:
     return [[stage.name for stage in chain] for chain in model.fusion.chains]
 
 
-def _columns(model: Model) -> list[tuple[str, ...]]:
-    return [modality.columns for modality in model.schema.modalities]
+def _difference(a: Modality, b: Modality) -> str:
+    if a.dim != b.dim:
+        return f"{a.dim:,} and {b.dim:,}"
+    j = next(j for j in range(a.dim) if a.columns[j] != b.columns[j])
+    return f"number {j + 1:,} is {a.columns[j]!r} in one and {b.columns[j]!r} in the other"
 
 
 def _short(value: object) -> str:

@@ -48,6 +48,7 @@ class Outcome:
         model = None if self._learned is None else self._learned(done)
         if model is None:
             return None, []
+        done.summary.learned = model.learned_from
         from mmfuse.model_file import write_model
 
         files = self._saving.write(partial(write_model, model))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,7 +47,8 @@ def draw(told: Report, file: OutputFile) -> None:
     content = io.BytesIO()
     kind = suffix(file.path)[1:]
     undated: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
-    with matplotlib.rc_context({"svg.hashsalt": "mmfuse"}):
+    with matplotlib.rc_context({"svg.hashsalt": "mmfuse"}), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a name whose letters no font has is drawn as boxes
         figure.savefig(content, format=kind, metadata=undated.get(kind), dpi=150)
     with writing(file.path):
         write_all(file.fd, content.getvalue(), 0)

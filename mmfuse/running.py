@@ -154,4 +154,5 @@ def _unlearned(gathered: Gathered | None, job: Job) -> list[str]:
     if gathered is None or gathered.statistic is None:
         return []
     left = len(job.alignment) - gathered.statistic.n
-    return [f"{left:,} rows lack a modality: nothing is learned from them"] if left else []
+    lack = "a modality or a label" if job.fusion.strategy.supervised else "a modality"
+    return [f"{left:,} rows lack {lack}: nothing is learned from them"] if left else []

@@ -36,6 +36,9 @@ class Saving:
         """Raise UsageError if it would replace one of these files, or the ids beside it."""
         if self._path is None:
             return
+        for other in others:
+            if os.path.isdir(other) or other.endswith(os.sep):
+                refuse_within(self._path, other, self._what)
         for other in (place for path in others for place in (path, ids_beside(path))):
             same = os.path.realpath(other) == os.path.realpath(self._path)
             if same or same_file(self._path, other):
@@ -55,6 +58,16 @@ class Saving:
         """Give up what has not appeared."""
         if self._file is not None:
             self._file.discard()
+
+
+def refuse_within(path: str, folder: str, what: str) -> None:
+    """Raise UsageError for a file in a folder that is an input, or is written anew as a whole."""
+    within = os.path.realpath(folder)
+    if os.path.commonpath([within, os.path.realpath(path)]) == within:
+        raise UsageError(
+            f"the {what}'s file {path} is in {folder}, all of which is an input or the output",
+            hint="name a place outside of it",
+        )
 
 
 def ids_beside(path: str) -> str:

@@ -48,6 +48,7 @@ class Summary:
     time: how rows meet in time, for people; None where they do not.
     memory: bytes of working memory. temporary: bytes of temporary files. read: bytes of features
     that are read, as often as they are. reads: every file that was read, ids and sidecars too.
+    learned: rows that the model has learned from, those of earlier runs too, if one comes of it.
     report: what a model tells, see `report.Report`. drift: how the rows differ from those a model
     learned from, see `drift.Drift`. Both only where they were asked for.
     """
@@ -74,6 +75,7 @@ class Summary:
     dry_run: bool
     version: str
     time: str | None = None
+    learned: int | None = None
     report: dict[str, Any] | None = None
     drift: dict[str, Any] | None = None
     notes: list[str] = field(default_factory=list)

@@ -21,6 +21,7 @@ from mmfuse.outcome import Outcome
 from mmfuse.output import STDOUT, MemorySink, OutputOptions, OutputTarget
 from mmfuse.request import Input
 from mmfuse.running import Done, run
+from mmfuse.saving import refuse_within
 from mmfuse.sharded_output import output_target
 from mmfuse.sources import Opened, SourceOptions, open_sources
 from mmfuse.summary import Summary
@@ -102,6 +103,8 @@ def carry_out(
         if target is not None:
             target.protect([*opened.protected, *asked.beside])
         places += outcome.protect([*opened.protected, *places])
+        if asked.lock is not None and target is not None and target.path.endswith(os.sep):
+            refuse_within(os.fspath(asked.lock), target.path, "lock")
         columnar = target is not None and target.columnar
         job = make(opened, replace(asked.settings, columnar=columnar))
         lock = resources.enter_context(Lock(asked.lock, opened, places, dry_run=asked.dry_run))

@@ -119,7 +119,12 @@ def test_on_the_command_line(files: Matrix, mmfuse: Any) -> None:
     assert done.code == 0, done.err
     assert "l.csv" in Path("o.d").read_text()
     before = Path("l.csv").read_bytes()
-    for wrong in ("-o l.csv", "-o o.npy --save l.csv", "-o o.npy --plot l.csv"):
+    for wrong in (
+        "-o l.csv",
+        "-o o.npy --save l.csv",
+        "-o o.npy --summary l.csv",
+        "-o o.npy --depfile l.csv",
+    ):
         refused = mmfuse(*["lda", "x.csv", "--labels", "l.csv:animal"], *wrong.split())
         assert refused.code == 2, refused.err
         assert Path("l.csv").read_bytes() == before

@@ -287,7 +287,7 @@ def test_a_model_that_went_on_says_so(tmp_path: Path) -> None:
     path = tmp_path / "model"
     fit("pca", rows(0, 60), path)
     done = mmfuse.go_on(path, rows(60, 160), path)
-    assert "the model has learned from 160 rows in all" in done.summary.notes
+    assert done.summary.learned == 160
     model = mmfuse.load(path)
     assert (model.rows, model.learned_from, len(model.training)) == (160, 160, 2)
     assert [part["join"]["rows"] for part in model.training] == [60, 100]
@@ -333,7 +333,7 @@ OTHERS: dict[str, tuple[str, Callable[[], mmfuse.Model]]] = {
         lambda: fit("pca", dict(reversed(rows(0, 40).items()))),
     ),
     "columns": (
-        "columns cannot be merged",
+        "columns cannot be merged: of ",
         lambda: fit("pca", {**rows(0, 40), "text": rows(0, 40)["image"][0][:, :3]}, by="position"),
     ),
     "weights": (
@@ -517,7 +517,12 @@ def test_a_modality_that_is_needed(strategy: str) -> None:
     model, fresh = fit(strategy, rows(0, 70)), rows(900, 930)
     with pytest.raises(ModelError, match="the model needs text too") as raised:
         apply(model, {"image": fresh["image"]})
-    assert raised.value.hint == "the model has image, text"
+    assert raised.value.hint == "--missing zero puts zeros there; the model has image, text"
+    ids = fresh["image"][1]
+    zeros = (np.zeros_like(rows(900, 930)["text"][0]), ids)
+    explicit = apply(model, {"image": fresh["image"], "text": zeros})
+    filled = apply(model, {"image": fresh["image"]}, missing="zero")
+    np.testing.assert_array_equal(filled, explicit)
 
 
 def lacking(first: int, stop: int) -> tuple[Rows, Matrix]:

@@ -21,6 +21,8 @@ from mmfuse.files.paths import show
 _INTERRUPTED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF)
 _BROKEN_PIPE = 128 + signal.SIGPIPE
+_ended_by: list[int] = []
+"""The signals that end this process."""
 
 
 @contextmanager
@@ -40,6 +42,8 @@ def reporting() -> Iterator[None]:
     except BrokenPipeError:
         _quiet_exit(_BROKEN_PIPE)
     except Exception as error:
+        if _ended_by:  # what went wrong on the way out is not why it ends
+            _quiet_exit(128 + _ended_by[-1])
         if os.environ.get("MMFUSE_DEBUG") == "1":
             say("\n".join(map(show, traceback.format_exc().splitlines())))
         told = _as_mmfuse_error(error)
@@ -49,6 +53,7 @@ def reporting() -> Iterator[None]:
 
 def _unwind(number: int, frame: FrameType | None) -> NoReturn:
     """Leave through every `finally`, so that nothing half written stays behind."""
+    _ended_by.append(number)
     sys.exit(128 + number)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mmfuse.errors import UsageError
+from mmfuse.files.ids import sidecar, split_column
+from mmfuse.files.keys import split_key
 from mmfuse.files.listing import listed_lines
 from mmfuse.files.paths import same_file, split_name
 from mmfuse.files.shards import named_files
@@ -29,10 +31,12 @@ def all_inputs(files: Sequence[str], inputs_from: str | None, output: str) -> li
 def files_of(
     inputs: Sequence[str | Input], inputs_from: str | None, ids: Sequence[str]
 ) -> list[str]:
-    """Every file that may be read: shards, the list and files of ids too."""
+    """Every file that may be read: shards, the list and files of ids too, and those beside them.
+
+    ids: `[NAME=]FILE[:COLUMN]`.
+    """
     named = [i.value if isinstance(i, Input) else split_name(i)[1] for i in inputs]
-    return [
-        *(path for value in named for path in named_files(value)),
-        *([] if inputs_from is None else [inputs_from]),
-        *(split_name(file)[1] for file in ids),
-    ]
+    files = [path for value in named for path in named_files(value)]
+    files += [split_column(split_name(file)[1])[0] for file in ids]
+    beside = [found for path in files if (found := sidecar(split_key(path)[0])) is not None]
+    return [*files, *beside, *([] if inputs_from is None else [inputs_from])]

@@ -130,7 +130,8 @@ def _output_line(summary: Summary) -> str:
     place = "stdout" if summary.output == "-" else show(summary.output or "memory")
     shape = f"{summary.rows:,} x {summary.columns:,} {summary.dtype}"
     if summary.format == "model":
-        shape = f"learned from {summary.rows:,} rows, {summary.columns:,} columns"
+        rows = summary.rows if summary.learned is None else summary.learned
+        shape = f"learned from {rows:,} rows, {summary.columns:,} columns"
     return f"{', '.join(parts)} -> {place}   {shape}   {_bytes(summary.bytes)}"
 
 

@@ -34,7 +34,8 @@ def largest_by_chance(ranks: Sequence[int], n: int, weights: Array | None = None
     below, end, above = _inverse_cauchy(least * np.array([0.99, 1, 1.01]), alpha, scale)
     curvature = max(above - 2 * end + below, 0) / (0.01 * least) ** 2
     strays = _QUANTILE * (curvature / 2) ** (1 / 3) * max(n - 1, 1) ** (-2 / 3)
-    return float(min(end + strays, scale.sum()))
+    # with as many columns as rows, eigenvalues are the sum itself but for rounding
+    return float(min(end + strays, scale.sum())) * (1 + 1e-9)
 
 
 def _inverse_cauchy(z: Array, alpha: Array, scale: Array) -> Array:

@@ -19,6 +19,7 @@ def components(value: object) -> Components:
     """What was given as a number, a share or `auto`. Raises UsageError for anything else."""
     if value == "auto":
         return "auto"
+    given = value
     if isinstance(value, str):
         try:
             value = float(value) if "." in value or "e" in value.lower() else int(value)
@@ -31,7 +32,7 @@ def components(value: object) -> Components:
     if isinstance(value, float) and 0 < value < 1:
         return value
     raise UsageError(
-        f"--n-components is {value!r}; it must be a number of columns, a share between 0 and 1 "
+        f"--n-components is {given!r}; it must be a number of columns, a share between 0 and 1 "
         "such as 0.95, or auto"
     )
 

@@ -192,7 +192,7 @@ def _learning_threads(statistic: int, waiting: int, threads: int, memory: int) -
         raise ResourceError(
             f"what is learned of these columns needs about {needed / 2**20:,.0f} MiB of working "
             f"memory, and of {memory / 2**20:,.0f} MiB three quarters may be",
-            hint=f"--memory {-(-needed * 4 // 3 // 2**20)}MiB allows it; random-projection brings "
+            hint=f"--memory {-(-needed * 4 // 3 // 2**20)}MiB or more; random-projection brings "
             "wide modalities to fewer columns first",
         )
     return threads

@@ -54,7 +54,7 @@ class Moments:
         # the ends of a column are NaN or infinite where one of its values is
         if np.isfinite(low).all() and np.isfinite(high).all():
             count = np.full(x.shape[1], float(len(x)))
-            mean = x.mean(axis=0)
+            mean = np.where(low == high, low, x.mean(axis=0))  # a constant is its own mean
             x -= mean
         else:
             finite = np.isfinite(x)

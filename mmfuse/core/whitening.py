@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mmfuse.core.eigen import eigen
 from mmfuse.core.options import Param
 from mmfuse.core.scatter import spans
+from mmfuse.errors import InputError
 
 Array = NDArray[np.float64]
 
@@ -31,7 +32,7 @@ def whitener(covariance: Array, n: int, ridge: float = 0.0, shrinkage: float = 0
     constant or repeat others leave fewer than d. That is told on columns of unit variance, so
     that a column's unit does not matter.
     """
-    variances = np.diag(covariance)
+    variances = np.maximum(np.diag(covariance), 0)
     regular = (1 - shrinkage) * variances + (shrinkage + ridge)
     unit = np.divide(1, np.sqrt(regular), out=np.zeros_like(regular), where=variances > 0)
     scaled = covariance * (1 - shrinkage) * unit * unit[:, None]
@@ -50,10 +51,15 @@ def block_whitener(
 ) -> tuple[Array, list[int]]:
     """The whiteners of several blocks, each in its place of one matrix `(D, Σ r_m)`, and the r_m.
 
-    covariances, rows: of every block.
+    covariances, rows: of every block. Raises InputError unless two of them vary.
     """
     roots = [whitener(s, n, ridge, shrinkage) for s, n in zip(covariances, rows, strict=True)]
     ranks = [root.shape[1] for root in roots]
+    if np.count_nonzero(ranks) < 2:
+        raise InputError(
+            "there is nothing to learn: fewer than two modalities vary",
+            hint="are the features constant, or is there one row only?",
+        )
     joined = np.zeros((sum(map(len, covariances)), sum(ranks)))
     for block, columns, root in zip(
         spans(list(map(len, covariances))), spans(ranks), roots, strict=True

@@ -31,11 +31,15 @@ class Whiten(Normalization):
 
     def solve(self, moments: Moments, scatter: Scatter | None = None) -> Learned:
         assert scatter is not None
-        values, vectors = eigen(scatter.covariance)
-        ridge = _RIDGE * np.maximum(values, 0).mean()
-        root = np.zeros_like(values)
-        np.divide(1, np.sqrt(np.maximum(values, 0) + ridge), out=root, where=ridge > 0)
-        return {"mean": scatter.mean, "matrix": (vectors * root) @ vectors.T}
+        matrix = np.zeros_like(scatter.matrix)
+        varies = np.flatnonzero(moments.sd > 0)  # a constant column is to be 0, not nearly so
+        if len(varies):
+            some = np.ix_(varies, varies)
+            values, vectors = eigen(scatter.covariance[some])
+            values = np.maximum(values, 0)
+            root = 1 / np.sqrt(values + _RIDGE * values.sum() / len(matrix))
+            matrix[some] = (vectors * root) @ vectors.T
+        return {"mean": scatter.mean, "matrix": matrix}
 
     def normalize(self, x: Block, learned: Learned) -> None:
         subtract(x, learned["mean"])

@@ -10,6 +10,7 @@ from mmfuse.core.chance import largest_by_chance
 from mmfuse.core.components import at_most
 from mmfuse.core.eigen import eigen, rank
 from mmfuse.core.present_scatter import PresentScatter, present_scatter_bytes
+from mmfuse.core.scatter import spans
 from mmfuse.core.schema import Schema
 from mmfuse.core.statistic import Statistic
 from mmfuse.core.strategy import Learned
@@ -59,12 +60,13 @@ class Gcca(Canonical):
         # columns of root times √w_m and the inverse root of Σ a_m x xᵀ, not of the covariance
         rows = np.array([max(one.n - 1, 1) for one in own])
         root *= np.repeat(np.sqrt(weights / rows), ranks)
-        spectrum, u = eigen(root.T @ gathered.products @ root)
+        shared = root.T @ gathered.products @ root
+        # the largest eigenvalue that each would have with nothing in common with the others
+        alone = np.array([eigen(shared[r, r])[0].max(initial=0) for r in spans(ranks)])
+        spectrum, u = eigen(shared)
         spectrum = spectrum[: rank(spectrum)]
         scale = np.sqrt(weights @ [one.n for one in own] / spectrum)
         share = np.repeat(weights, schema.dims)[:, None]
-        # what a modality's eigenvalue would be if it had nothing in common with the others
-        alone = weights * np.diag(gathered.counts) / [max(one.n, 1) for one in own]
         return self.kept(
             schema,
             gathered.mean,

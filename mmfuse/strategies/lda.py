@@ -38,7 +38,8 @@ class Lda(Projection):
 
     def columns(self, schema: Schema) -> Sequence[str]:
         most = min(len(schema.classes) - 1, sum(schema.dims))
-        return numbered("lda", at_most(self.n_components, most, f"{most + 1} classes"))
+        told = f"{len(schema.classes):,} classes and these modalities"
+        return numbered("lda", at_most(self.n_components, most, told))
 
     def solve(self, schema: Schema, gathered: Statistic | None = None) -> Learned:
         """Also `spectrum`, `(C − 1,)`: λ, the variance between classes by that within them."""

@@ -7,7 +7,7 @@ import numpy as np
 from mmfuse.core.canonical import Combining
 from mmfuse.core.chance import largest_by_chance
 from mmfuse.core.eigen import eigen
-from mmfuse.core.scatter import Scatter
+from mmfuse.core.scatter import Scatter, spans
 from mmfuse.core.schema import Schema
 from mmfuse.core.statistic import Statistic
 from mmfuse.core.strategy import Learned
@@ -19,8 +19,8 @@ class Mcca(Combining):
     """Project two or more modalities so that the sum of their correlations is largest (SUMCOR).
 
     The weights v = [v_1; …; v_M] solve C v = λ D v, C the covariance matrix of all columns and D
-    its diagonal blocks; of two modalities λ is 1 + their canonical correlation. v is scaled to
-    vᵀ D v = M, so that a projection has about unit variance.
+    its diagonal blocks, both regularised alike; of two modalities λ is 1 + their canonical
+    correlation. v is scaled to vᵀ D v = M, so that a projection has about unit variance.
 
     Kettenring (1971), Canonical analysis of several sets of variables, Biometrika 58; `auto`
     keeps more than the largest λ by chance, Wachter (1980), Annals of Statistics 8.
@@ -38,7 +38,11 @@ class Mcca(Combining):
         s, n = gathered.covariance, gathered.n
         blocks = [s[block, block] for block in gathered.slices]
         root, ranks = block_whitener(blocks, [n] * len(blocks), self.ridge, self.shrinkage)
-        spectrum, u = eigen(root.T @ s @ root)
+        between, own = root.T @ s @ root, 0.0
+        for columns in spans(ranks):  # D is the identity here, C's own blocks are those of D
+            own = max(own, eigen(between[columns, columns])[0].max(initial=0))
+            between[columns, columns] = np.eye(columns.stop - columns.start)
+        spectrum, u = eigen(between)
         common = int(np.count_nonzero(spectrum > 1 + 1e-12))
         spectrum = spectrum[:common]
         return self.kept(
@@ -47,5 +51,6 @@ class Mcca(Combining):
             np.sqrt(len(ranks)) * (root @ u[:, :common]),
             spectrum,
             (spectrum - 1) ** 2,
-            lambda: int(np.count_nonzero(spectrum > largest_by_chance(ranks, n))),
+            # regularised, even what is by chance is that much larger or smaller
+            lambda: int(np.count_nonzero(spectrum - 1 > own * (largest_by_chance(ranks, n) - 1))),
         )

@@ -118,7 +118,7 @@ def test_continue_writes_the_model_back(model: Path, call: Any) -> None:
     before = model.read_bytes()
     done = call("fit", "--continue", model, *NEW)
     assert (done.code, done.out) == (0, "")
-    assert "note: the model has learned from 60 rows in all" in done.err
+    assert "learned from 60 rows" in done.err
     assert model.read_bytes() != before
     assert library.load(model).learned_from == 60
 
@@ -575,3 +575,28 @@ def wait_until_open(process: subprocess.Popen[bytes]) -> None:
             return
         time.sleep(0.002)
     raise AssertionError("no model appeared")
+
+
+@pytest.mark.parametrize("beside", ["--save", "--plot", "--lock"])
+def test_nothing_is_put_into_a_folder_that_is_written_anew(
+    here: Path, call: Any, beside: str
+) -> None:
+    np.save("x.npy", np.random.default_rng(0).normal(size=(30, 4)))
+    line = f"pca x.npy -k 2 -o parts/ --shard-rows 10 {beside} parts/p.svg"
+    for _ in range(2):  # the folder is new, then there
+        done = call(*line.split(" "))
+        assert done.code == 2
+        assert "is in parts/" in done.err
+        assert not list(Path("parts").glob("*")) or "p.svg" not in os.listdir("parts")
+        call(*["pca", "x.npy", "-k", "2", "-o", "parts/", "--shard-rows", "10"])
+
+
+def test_what_is_told_goes_over_no_ids(here: Path, call: Any) -> None:
+    np.save("x.npy", np.random.default_rng(0).normal(size=(30, 4)))
+    Path("x.ids.txt").write_text("".join(f"r{k}\n" for k in range(30)))
+    before = Path("x.ids.txt").read_bytes()
+    for option in ("--summary", "--depfile"):
+        done = call("concat", "x.npy", "-o", "o.npy", option, "x.ids.txt")
+        assert done.code == 2
+        assert "is an input or another output" in done.err
+    assert Path("x.ids.txt").read_bytes() == before

@@ -168,8 +168,19 @@ def test_cca_with_a_ridge_solves_its_eigenproblem():
     s = np.cov(x.T, y.T)
     sx, sy, sxy = s[:4, :4] + 0.7 * np.eye(4), s[4:, 4:] + 0.7 * np.eye(6), s[:4, 4:]
     squares = eigh(sxy @ np.linalg.solve(sy, sxy.T), sx, eigvals_only=True)[::-1]
-    spectrum = learned("cca", x, y, ridge=0.7)["spectrum"]
-    np.testing.assert_allclose(spectrum**2, squares, atol=1e-10)
+    found = learned("cca", x, y, ridge=0.7, n_components=4)
+    a, b = found["weights_0"], found["weights_1"]
+    np.testing.assert_allclose(a.T @ sx @ a, np.eye(4), atol=1e-10)
+    np.testing.assert_allclose(b.T @ sy @ b, np.eye(4), atol=1e-10)
+    np.testing.assert_allclose(a.T @ sxy @ b, np.diag(np.sqrt(squares[:4])), atol=1e-10)
+    z = matrix("cca", x, y, ridge=0.7, n_components=4)
+    rho = [np.corrcoef(z[:, k], z[:, 4 + k])[0, 1] for k in range(4)]
+    np.testing.assert_allclose(found["spectrum"], rho, atol=1e-10)
+    # regularised alike, mcca of two modalities finds the same
+    other = matrix("mcca", x, y, ridge=0.7, n_components=4)
+    np.testing.assert_allclose(up_to_sign(other, z), z, atol=1e-9)
+    several = learned("mcca", x, y, ridge=0.7)["spectrum"]
+    np.testing.assert_allclose(several, 1 + np.sqrt(squares[:4]), atol=1e-10)
 
 
 def test_correlations_by_chance_are_not_kept():
@@ -179,6 +190,60 @@ def test_correlations_by_chance_are_not_kept():
     assert matrix("cca", x, y, combine="sum").shape[1] == 2
     assert matrix("mcca", x, y, combine="sum").shape[1] == 2
     assert matrix("gcca", x, y).shape[1] == 2
+
+
+@pytest.mark.parametrize("strategy", ["cca", "mcca", "gcca"])
+@pytest.mark.parametrize("regular", [{}, {"shrinkage": 0.5}, {"ridge": 1.0}])
+def test_a_modality_of_its_own_is_nothing_in_common(strategy, regular):
+    rng = np.random.default_rng(4)
+    alone = [rng.normal(size=(5000, 2)) @ rng.normal(size=(2, 10)) for _ in range(2)]
+    x, y = (b + 0.5 * rng.normal(size=b.shape) for b in alone)
+    fused = fuse(strategy, x, y, normalize="zscore", **regular)
+    assert len(fused.columns) == (1 if strategy == "gcca" else 2)  # the least there is
+
+
+@pytest.mark.parametrize("strategy", ["cca", "mcca", "gcca"])
+def test_auto_does_not_depend_on_rounding(strategy):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(20, 30)), rng.normal(size=(20, 30))
+    widths = {
+        matrix(strategy, x[order], y[order]).shape[1]
+        for order in (rng.permutation(20) for _ in range(5))
+    }
+    assert widths == {1 if strategy == "gcca" else 2}
+
+
+@pytest.mark.parametrize("strategy", ["cca", "mcca", "gcca", "lda"])
+@pytest.mark.parametrize("normalize", ["none", "whiten", "zscore,whiten", "whiten,zscore"])
+def test_constant_columns_have_no_weight(strategy, normalize):
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(500, 8))
+    x[:, 2], x[:, 5] = 0.7, 0
+    y = x[:, [0, 1, 3]] + rng.normal(size=(500, 3))
+    labels = np.arange(500) % 3 if strategy == "lda" else None
+    found = learned(strategy, x, y, normalize={"m0": normalize}, labels=labels)
+    weights = np.abs(found["weights_0"])
+    assert weights[[2, 5]].max() < 1e-6 * weights.max()
+
+
+@pytest.mark.parametrize("strategy", ["cca", "mcca", "gcca"])
+def test_a_constant_that_is_filled_stays_one(strategy):
+    rng = np.random.default_rng(5)
+    x, y = rng.normal(size=(300, 4)), rng.normal(size=(200, 3))
+    y[:, 2] = 0.1
+    modalities = {"a": (x, np.arange(300)), "b": (y, np.arange(200))}
+    how = {"join": "outer", "missing": "mean", "options": {"n_components": 1}}
+    model = mmfuse.fit(strategy, modalities, **how).model
+    assert model is not None
+    weights = np.abs(model.fusion.learned["weights_1"])
+    assert weights[2].max() < 1e-6 * weights.max()
+
+
+def test_a_modality_that_does_not_vary_has_nothing_in_common():
+    x = np.random.default_rng(0).normal(size=(80, 5))
+    for strategy in ("cca", "mcca", "gcca"):
+        with pytest.raises(InputError, match="nothing to learn"):
+            fuse(strategy, x, np.full((80, 2), 3.0))
 
 
 # --- mcca, gcca -------------------------------------------------------------------------------
@@ -203,10 +268,11 @@ def test_mcca_solves_its_eigenproblem():
     np.testing.assert_allclose(spectrum, values[values > 1 + 1e-12], atol=1e-10)
 
 
-def test_mcca_is_that_of_cca_zoo():
+@pytest.mark.parametrize("shrinkage", [0.0, 0.3])
+def test_mcca_is_that_of_cca_zoo(shrinkage):
     blocks = [(b - b.mean(0)) / b.std(0) for b in sample("fourier", "karhunen", "morphology")]
-    model = zoo.MCCA(n_components=3).fit(blocks)
-    ours = matrix("mcca", *blocks, n_components=3)
+    model = zoo.MCCA(n_components=3, shrinkage=shrinkage).fit(blocks)
+    ours = matrix("mcca", *blocks, n_components=3, shrinkage=shrinkage)
     for own, its in zip(np.split(ours, 3, axis=1), model.transform(blocks), strict=True):
         scale = np.sqrt((its**2).sum(0) / (own**2).sum(0))
         np.testing.assert_allclose(up_to_sign(own, its) * scale, its, atol=1e-5 * np.abs(its).max())

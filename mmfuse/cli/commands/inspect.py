@@ -38,8 +38,6 @@ def inspect(
 
     models, files = models_among(files)
     reports = {path: explained(path) for path in models}
-    if plot is not None:
-        draw_one(reports, plot)
     profiles = (
         []
         if models and not files
@@ -54,6 +52,8 @@ def inspect(
             pool_mask_zeros=pool_mask_zeros,
         )
     )
+    if plot is not None:
+        draw_one(reports, plot)
     described = [profile.as_dict() for profile in profiles]
     if as_json:
         told = {path: report.as_dict() for path, report in reports.items()}
