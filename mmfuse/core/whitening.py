@@ -48,9 +48,11 @@ def whitener(covariance: Array, n: int, ridge: float = 0.0, shrinkage: float = 0
 
 def block_whitener(
     covariances: Sequence[Array], rows: Sequence[int], ridge: float, shrinkage: float
-) -> tuple[Array, list[int]]:
-    """The whiteners of several blocks, each in its place of one matrix `(D, Σ r_m)`, and the r_m.
+) -> tuple[Array, list[int], Array]:
+    """The whiteners of several blocks, each in its place of one matrix `(D, Σ r_m)`, r_m, gains.
 
+    A gain, one a block, is the largest variance there is once it is whitened: 1, but for what
+    regularisation makes of it.
     covariances, rows: of every block. Raises InputError unless two of them vary.
     """
     roots = [whitener(s, n, ridge, shrinkage) for s, n in zip(covariances, rows, strict=True)]
@@ -65,4 +67,8 @@ def block_whitener(
         spans(list(map(len, covariances))), spans(ranks), roots, strict=True
     ):
         joined[block, columns] = root
-    return joined, ranks
+    gains = np.ones(len(roots))
+    if ridge or shrinkage:
+        for m, (s, root) in enumerate(zip(covariances, roots, strict=True)):
+            gains[m] = eigen(root.T @ s @ root)[0].max(initial=0)
+    return joined, ranks, gains

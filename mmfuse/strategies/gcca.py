@@ -10,7 +10,6 @@ from mmfuse.core.chance import largest_by_chance
 from mmfuse.core.components import at_most
 from mmfuse.core.eigen import eigen, rank
 from mmfuse.core.present_scatter import PresentScatter, present_scatter_bytes
-from mmfuse.core.scatter import spans
 from mmfuse.core.schema import Schema
 from mmfuse.core.statistic import Statistic
 from mmfuse.core.strategy import Learned
@@ -54,17 +53,16 @@ class Gcca(Canonical):
         """Also `spectrum`, `(r,)`: all eigenvalues."""
         assert isinstance(gathered, PresentScatter)
         own, weights = gathered.own, schema.weights
-        root, ranks = block_whitener(
+        root, ranks, gains = block_whitener(
             [one.covariance for one in own], [one.n for one in own], self.ridge, self.shrinkage
         )
         # columns of root times √w_m and the inverse root of Σ a_m x xᵀ, not of the covariance
         rows = np.array([max(one.n - 1, 1) for one in own])
         root *= np.repeat(np.sqrt(weights / rows), ranks)
-        shared = root.T @ gathered.products @ root
-        # the largest eigenvalue that each would have with nothing in common with the others
-        alone = np.array([eigen(shared[r, r])[0].max(initial=0) for r in spans(ranks)])
-        spectrum, u = eigen(shared)
+        spectrum, u = eigen(root.T @ gathered.products @ root)
         spectrum = spectrum[: rank(spectrum)]
+        # the largest eigenvalue that each would have with nothing in common with the others
+        alone = gains * weights * np.diag(gathered.counts) / [max(one.n, 1) for one in own]
         scale = np.sqrt(weights @ [one.n for one in own] / spectrum)
         share = np.repeat(weights, schema.dims)[:, None]
         return self.kept(

@@ -37,10 +37,9 @@ class Mcca(Combining):
         assert isinstance(gathered, Scatter)
         s, n = gathered.covariance, gathered.n
         blocks = [s[block, block] for block in gathered.slices]
-        root, ranks = block_whitener(blocks, [n] * len(blocks), self.ridge, self.shrinkage)
-        between, own = root.T @ s @ root, 0.0
+        root, ranks, gains = block_whitener(blocks, [n] * len(blocks), self.ridge, self.shrinkage)
+        between = root.T @ s @ root
         for columns in spans(ranks):  # D is the identity here, C's own blocks are those of D
-            own = max(own, eigen(between[columns, columns])[0].max(initial=0))
             between[columns, columns] = np.eye(columns.stop - columns.start)
         spectrum, u = eigen(between)
         common = int(np.count_nonzero(spectrum > 1 + 1e-12))
@@ -51,6 +50,7 @@ class Mcca(Combining):
             np.sqrt(len(ranks)) * (root @ u[:, :common]),
             spectrum,
             (spectrum - 1) ** 2,
-            # regularised, even what is by chance is that much larger or smaller
-            lambda: int(np.count_nonzero(spectrum - 1 > own * (largest_by_chance(ranks, n) - 1))),
+            lambda: int(
+                np.count_nonzero(spectrum - 1 > gains.max() * (largest_by_chance(ranks, n) - 1))
+            ),
         )
