@@ -49,7 +49,8 @@ class Cca(Combining):
         a, b = a @ u, b @ v.T
         # those of the columns that come out: regularised, D is not
         scale = np.sqrt(_variances(a, s[x, x]) * _variances(b, s[y, y]))
-        correlations = np.minimum(strengths / np.where(scale > 0, scale, np.inf), 1)
+        varies = scale > 1e-12 * scale.max(initial=0)  # a regularised one may not
+        correlations = np.minimum(strengths / np.where(varies, scale, np.inf), 1)
         return self.kept(
             schema,
             gathered.mean,
@@ -63,4 +64,4 @@ class Cca(Combining):
 def _variances(weights: Array, s: Array) -> Array:
     """Of the images of columns with covariance `s`, `(r,)`."""
     variances: Array = np.einsum("ij,ij->j", weights, s @ weights)
-    return variances
+    return np.maximum(variances, 0)

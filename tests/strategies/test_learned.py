@@ -183,6 +183,18 @@ def test_cca_with_a_ridge_solves_its_eigenproblem():
     np.testing.assert_allclose(several, 1 + np.sqrt(squares[:4]), atol=1e-10)
 
 
+@pytest.mark.parametrize("regular", [{"shrinkage": 0.1}, {"ridge": 2.0}])
+def test_a_regularised_direction_without_variance_has_no_correlation(regular):
+    x, y = correlated([6, 5])
+    for extra in (x[:, :1] + x[:, 1:2], np.zeros((len(x), 1))):  # repeated, and constant
+        found = learned("cca", np.hstack([x, extra]), np.hstack([y, y]), n_components=3, **regular)
+        assert np.isfinite(found["spectrum"]).all()
+        assert (found["spectrum"] <= 1).all()
+        z = matrix("cca", np.hstack([x, extra]), np.hstack([y, y]), n_components=3, **regular)
+        rho = [np.corrcoef(z[:, k], z[:, 3 + k])[0, 1] for k in range(3)]
+        np.testing.assert_allclose(found["spectrum"][:3], rho, atol=1e-9)
+
+
 def test_correlations_by_chance_are_not_kept():
     rng = np.random.default_rng(3)
     shared = rng.normal(size=(2000, 2))
