@@ -56,7 +56,7 @@ class Model:
             strategy,
             lesson.fusion,
             replace(lesson.gathered, shuffled=None),
-            lesson.seen,
+            lesson.before.seen,
             rows,
             nan,
             dtype,

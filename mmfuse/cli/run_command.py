@@ -203,6 +203,8 @@ def _settings(asked: SimpleNamespace) -> Settings:
 def _extras(
     asked: SimpleNamespace, inputs: Sequence[str | Input], output: str, models: Sequence[str]
 ) -> Extras:
+    if asked.depfile is None and asked.summary is None:  # then nothing has to be looked for
+        return Extras(None, None, ())
     beside = (*(asked.ids or ()), *(asked.times or ()), *filter(None, [asked.labels]))
     taken = [
         output,

@@ -76,9 +76,8 @@ class Engine:
         self, fusion: Fusion, *, all_moments: bool = True, shuffle: bool = False
     ) -> tuple[Gathered, Tally]:
         """What a fusion that has not learned all wants to know of the rows."""
-        nothing = fusion.empty(all_moments=all_moments, shuffle=shuffle)
-        total = nothing, Tally.empty(len(self.taken))
-        empty = total[0]
+        empty = fusion.empty(all_moments=all_moments, shuffle=shuffle)
+        total = empty, Tally.empty(len(self.taken))
 
         def take(start: int, found: tuple[Gathered, Tally]) -> None:
             nonlocal total

@@ -58,6 +58,11 @@ class Fusion:
         return tuple(m for m, chain in enumerate(self.chains) if unlearned(chain) < len(chain))
 
     @property
+    def seen(self) -> tuple[int, ...]:
+        """Of every modality the stages before what the next pass gathers."""
+        return tuple(map(unlearned, self.chains))
+
+    @property
     def ready(self) -> bool:
         """Whether the next pass over the rows can be the last to learn from."""
         if self._fills:  # only normalised rows can be filled
@@ -115,8 +120,8 @@ class Fusion:
         learned = replace(self, chains=chains)
         if gathered.statistic is None:
             return learned
-        seen = tuple(map(unlearned, self.chains))
-        solved = self.strategy.solve(self.schema, gathered.statistic.mapped(learned.maps(seen)))
+        statistic = gathered.statistic.mapped(learned.maps(self.seen))
+        solved = self.strategy.solve(self.schema, statistic)
         return replace(learned, learned=solved)
 
     def maps(self, seen: Sequence[int]) -> list[list[LinearMap]]:
@@ -215,17 +220,12 @@ class Lesson:
         """The `spectrum` that the strategy finds in shuffled rows; None where there are none."""
         if self.gathered.shuffled is None:
             return None
-        shuffled = self.gathered.shuffled.mapped(self.fusion.maps(self.seen))
+        shuffled = self.gathered.shuffled.mapped(self.fusion.maps(self.before.seen))
         strategy = replace(self.before.strategy, n_components=1)  # type: ignore[call-arg]
         try:
             return strategy.solve(self.before.schema, shuffled)["spectrum"]
         except InputError:  # nothing at all
             return np.zeros(0)
-
-    @property
-    def seen(self) -> tuple[int, ...]:
-        """Of every modality the stages before what was gathered."""
-        return tuple(map(unlearned, self.before.chains))
 
 
 def _go_through(stages: Chain, x: Block) -> list[int]:
