@@ -79,6 +79,7 @@ def fuse(
     output: a path, or "-" for standard output; without one the matrix is returned.
     normalize: names of normalisations, `"center,l2"` or a list. weight: multiplies a block after
         its normalisation. ids, id_column, column, input_format, id_transform: see `SourceOptions`.
+        Of predictions, input_format also says what they are: logits, scores or labels.
         Each is a value for all modalities, or a mapping of their names ("*" for the others).
     by, join, duplicates, sort_ids, strict, min_overlap: which rows come out; see `Joining`.
     missing: what stands for a modality in a row that lacks it, after normalisation: "zero",
@@ -94,7 +95,7 @@ def fuse(
     report: whether the summary tells what was learned, see `explain`; with correlations also what
         is chance. plot: a file in which that is drawn, of a suffix that matplotlib knows.
     labels: of supervised strategies, what they learn from: a file (`FILE[:COLUMN]`), an array, or
-        a pair (array, ids).
+        a pair (array, ids). Of those that predict numbers they are numbers.
     threads: None for one a processor. memory: working memory in bytes.
     progress: called as rows are done; see `core.source.Progress`.
 
@@ -104,16 +105,20 @@ def fuse(
     inputs = inputs_of(modalities)
     names = [item.name for item in inputs]
     how = SourceOptions(
-        ids, id_column, column, input_format, sidecar, id_transform, time, pool, pool_mask_zeros
+        *(ids, id_column, column, input_format, sidecar, id_transform, time, pool, pool_mask_zeros),
+        predictions=chosen.of_predictions,
     )
     joining = Joining(by, join, duplicates, sort_ids, strict, min_overlap)
     timed = in_time(time, joining, pool, names)
     keep = save is not None or report or plot is not None
     settings = Settings(joining, missing, dtype, nan, threads, memory, time=timed, keep=keep)
     settings = replace(settings, shuffle=chosen.correlates and (report or plot is not None))
-    wanted = OutputOptions(format, layout, compression, clobber, shard_rows)
+    wanted = OutputOptions(
+        *(format, layout, compression, clobber, shard_rows), named=chosen.predicts is not None
+    )
     beside = {"lock": lock, "save": save, "labels": labels}
     beside |= {"report": report, "plot": plot, "dry_run": dry_run, "progress": progress}
+    beside |= {"numbers": chosen.predicts == "numbers"}
     asked = Asked(inputs, how, settings, output, wanted, **beside)
     scales = (
         PerModality.of("--normalize", normalize, names),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from mmfuse.core.fusion import Fusion
 from mmfuse.core.ids import Ids
 from mmfuse.core.source import Source
 from mmfuse.core.tally import Tally
+from mmfuse.core.unfit import UnfitRowsError
 from mmfuse.errors import InputError, count
 from mmfuse.nonfinite import NanPolicy
 
@@ -36,6 +38,24 @@ def refuse_nonfinite(
             f"{count(tally.overflow, 'output value')} too large for {dtype}",
             hint="normalise the inputs, or widen the output with --dtype float64",
         )
+
+
+@contextmanager
+def fitting_rows(sources: Sequence[Source], ids: Ids) -> Iterator[None]:
+    """Rows that a strategy cannot fuse, as an InputError that names their ids and the input."""
+    try:
+        yield
+    except UnfitRowsError as error:
+        told = ", ".join(repr(ids[row]) for row in error.rows)
+        source = None if error.modality is None else sources[error.modality]
+        hint = error.hint
+        if hint is not None and source is not None:
+            hint = hint.replace("NAME", source.name)
+        raise InputError(
+            f"{error.message}; the first ids: {told}",
+            where=None if source is None else source.label,
+            hint=hint,
+        ) from None
 
 
 def notes(tally: Tally, sources: Sequence[Source], fusion: Fusion, nan: NanPolicy) -> list[str]:

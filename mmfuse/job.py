@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,13 @@ from mmfuse import __version__
 from mmfuse.core.align import Joining
 from mmfuse.core.alignment import Alignment
 from mmfuse.core.fusion import Fusion, Missing
+from mmfuse.core.named import Flag, Named
 from mmfuse.core.options import options as options_of
 from mmfuse.core.plan import Access, Plan
 from mmfuse.core.source import Source
 from mmfuse.core.tally import Tally
 from mmfuse.core.time_align import TimeJoining
+from mmfuse.core.votes import told
 from mmfuse.findings import refuse_nonfinite
 from mmfuse.nonfinite import NanPolicy
 from mmfuse.summary import InputSummary, Summary
@@ -58,8 +61,8 @@ class Job:
     plan: Plan
     settings: Settings
     not_finite: int = 0
-    labels: NDArray[np.int64] | None = None
-    """Of every row the number of its class, -1 where it has none."""
+    labels: NDArray[Any] | None = None
+    """Of every row the number of its class, -1 where it has none; or what is to be predicted."""
     watched: Fusion | None = None
     """What would learn from the rows, where their statistics are wanted beside a model's."""
 
@@ -133,11 +136,36 @@ class Job:
             return None
         return "present" if self.fusion.fuses_present else self.fusion.missing or "zero"
 
+    @cached_property
+    def extras(self) -> dict[str, NDArray[Any]]:
+        """Room for what the strategy finds beside the fused rows; filled as they are written."""
+        named = self.fusion.strategy.extras(self.fusion.schema)
+        return {name: np.zeros(len(self.alignment), dtype) for name, dtype in named.items()}
+
     @property
-    def flags(self) -> dict[str, NDArray[Any]]:
-        """Further columns of the output: which rows have a modality, if some lack one; times."""
+    def flags(self) -> dict[str, Flag]:
+        """Further columns of the output: the predicted class and how many models a row has; which
+        modalities, if some lack one; times."""
+        if self.fusion.strategy.predicts is None:
+            return {**self.extras, **self._flags}
+        numbers: dict[str, Flag] = {**self.extras, "n_models": self._models(), **self._flags}
+        if "label" not in self.extras:
+            return numbers
+        del numbers["label"]  # text comes last, as columns of numbers are written together
+        return {**numbers, "label": Named(self.extras["label"], tuple(self.columns))}
+
+    def _models(self) -> NDArray[np.int64]:
+        """How many modalities every row has."""
+        total = np.zeros(len(self.alignment), np.int64)
+        for m in range(len(self.sources)):
+            has = self.alignment.present(m)
+            total += 1 if has is None else has
+        return total
+
+    @property
+    def _flags(self) -> dict[str, Flag]:
         times = self.alignment.times
-        timed = {} if times is None else {"time_ns": times}
+        timed: dict[str, Flag] = {} if times is None else {"time_ns": times}
         if self.alignment.complete:
             return timed
         whole = np.ones(len(self.alignment), np.bool_)
@@ -153,12 +181,26 @@ class Job:
         refuse_nonfinite(tally, self.sources, self.alignment.ids, self.dtype, self.settings.nan)
 
     def _source_notes(self) -> list[str]:
-        told = [f"{source.name}: {note}" for source in self.sources for note in source.notes]
+        notes = [f"{source.name}: {note}" for source in self.sources for note in source.notes]
+        if self.fusion.strategy.of_predictions and self.fusion.strategy.predicts == "classes":
+            notes += self._class_notes()
         if self.not_finite:
-            told.append(f"{self.not_finite:,} rows dropped: a value is NaN or infinite")
+            notes.append(f"{self.not_finite:,} rows dropped: a value is NaN or infinite")
         if self.alignment.suggestion is not None:
-            told.append(f"less than half of an input's ids meet; {self.alignment.suggestion}")
-        return told
+            notes.append(f"less than half of an input's ids meet; {self.alignment.suggestion}")
+        return notes
+
+    def _class_notes(self) -> list[str]:
+        """Which models do not know which classes."""
+        lacking = (
+            (m.name, [name for name in self.columns if name not in m.columns])
+            for m in self.fusion.schema.modalities
+        )
+        return [
+            f"{name} does not know {told(classes)}: their probability there is 0"
+            for name, classes in lacking
+            if classes
+        ]
 
     def _rounding_notes(self) -> list[str]:
         rounded = [

@@ -15,7 +15,7 @@ from mmfuse.files.ids import read_ids, sidecar, split_column
 from mmfuse.files.paths import suffix
 from mmfuse.sources import Opened
 
-NAMES = ("label", "labels", "target", "y", "class")
+NAMES = ("label", "labels", "target", "y", "class", "prediction", "predicted")
 _PLAIN = (".npy", ".txt", ".json")
 
 
@@ -33,13 +33,19 @@ def open_labels(given: Any, opened: Opened) -> Labels:
 
 def _of_file(spec: str, opened: Opened) -> Labels:
     path, column = split_column(spec)
-    label = f"labels={spec}"
+    return labels_of(path, column, f"labels={spec}", opened)
+
+
+def labels_of(
+    path: str, column: str | None, label: str, opened: Opened, id_column: str | None = None
+) -> Labels:
+    """Labels in a file. Raises InputError or AlignmentError."""
     if suffix(path) in _PLAIN or formats.by_suffix(path) is None:
         values = _column(path, column, label, opened)
         beside = sidecar(path)
         ids = None if beside is None else _read(beside, None, label, opened)
     else:
-        ids = _read(path, None, label, opened)
+        ids = _read(path, id_column, label, opened)
         values = _column(path, column, label, opened)
     if ids is not None and len(ids) != len(values):
         raise AlignmentError(f"{len(ids):,} ids for {len(values):,} labels", where=label)

@@ -21,7 +21,7 @@ from mmfuse.running import Done
 from mmfuse.sources import Opened
 
 if TYPE_CHECKING:
-    from mmfuse.core.labels import Labels
+    from mmfuse.core.labels import Labels, Targets
     from mmfuse.model import Model
 
 
@@ -56,11 +56,28 @@ def new_job(
         )
     sources = opened.sources
     refuse_number(command, strategy, sources)
+    normalize = _converted(normalize, opened)
     alignment = aligned(sources, settings)
     classes, labels = numbered(command, strategy, opened.labels, alignment)
     fusion = new_fusion(strategy, sources, alignment, normalize, weight, settings, classes)
     dtype = np.dtype(settings.dtype)
     return planned(command, fusion, sources, alignment, settings, dtype, labels=labels)
+
+
+def _converted(
+    normalize: PerModality[str | Sequence[str]], opened: Opened
+) -> PerModality[str | Sequence[str]]:
+    """The normalisations, after what makes probabilities of predictions that are none."""
+    if not opened.kinds:
+        return normalize
+    from mmfuse.core.probabilities import STAGES
+
+    chains: dict[str, str | Sequence[str]] = {}
+    for source in opened.sources:
+        own = normalize.get(source.name, "none")
+        own = own.split(",") if isinstance(own, str) else own
+        chains[source.name] = [*STAGES.get(opened.kinds.get(source.name, ""), ()), *own]
+    return PerModality(normalize.option, chains)
 
 
 def refuse_number(command: str, strategy: Strategy, sources: Sequence[Source]) -> None:
@@ -80,11 +97,12 @@ def refuse_number(command: str, strategy: Strategy, sources: Sequence[Source]) -
 def numbered(
     command: str,
     strategy: Strategy,
-    labels: Labels | None,
+    labels: Labels | Targets | None,
     alignment: Alignment,
     known: Sequence[str] = (),
-) -> tuple[tuple[str, ...], NDArray[np.int64] | None]:
-    """The classes of the labels, and the number of every row's; of no labels nothing.
+) -> tuple[tuple[str, ...], NDArray[Any] | None]:
+    """The classes of the labels, and the number of every row's, or what is to be predicted of it;
+    of no labels nothing.
 
     known: the classes there are, if they are known already. Raises UsageError for labels that are
     not wanted, or wanted and not there, and what the labels raise.
@@ -97,8 +115,10 @@ def numbered(
         )
     if labels is None:
         return (), None
-    from mmfuse.core.labels import classes_of, label_numbers
+    from mmfuse.core.labels import Targets, classes_of, label_numbers, target_numbers
 
+    if isinstance(labels, Targets):
+        return (), target_numbers(labels, alignment)
     classes, numbers = classes_of(labels, known)
     return classes, label_numbers(labels, numbers, alignment)
 

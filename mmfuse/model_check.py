@@ -151,6 +151,8 @@ def _try(model: Model) -> None:
         blocks = [np.zeros((1, dim)) for dim in fusion.schema.dims]
         for m, x in enumerate(blocks):
             fusion.normalize(m, x)
+            if fusion.strategy.of_predictions:
+                x[:] = 1 / x.shape[1]
         fusion.fuse(Batch(blocks, fusion.schema.weights), np.empty((1, len(model.columns))))
 
 

@@ -33,6 +33,7 @@ class OutputOptions:
     format: by name; None: by the suffix. layout: `vector` or `wide`; None: the format's own.
     compression: of Parquet; None or `none`: plain pages. clobber: whether a file that is there
     is replaced. shard_rows: rows of each of several files in a folder; None: one file.
+    named: whether columns are known by their names, so that the layout is `wide` by default.
     """
 
     format: str | None = None
@@ -40,6 +41,7 @@ class OutputOptions:
     compression: str | None = None
     clobber: bool = True
     shard_rows: int | None = None
+    named: bool = False
 
 
 class MemorySink(Sink):
@@ -86,7 +88,9 @@ class OutputTarget:
         return known_format(self.path, self._options.format, "--format")
 
     def _layout(self) -> Layout:
-        layout = self._options.layout or self.format.layouts[0]
+        own: Layout = "wide" if self._options.named else self.format.layouts[0]
+        own = own if own in self.format.layouts else self.format.layouts[0]
+        layout = self._options.layout or own
         if layout not in self.format.layouts:
             raise UsageError(
                 f"this format cannot be written in the layout {layout!r}",
@@ -200,9 +204,14 @@ class OutputTarget:
 
 def _kept_elsewhere(table: Table) -> str:
     """What the further columns tell, for people."""
-    times = ["the times"] if "time_ns" in table.flags else []
-    lacking = ["which rows lack a modality"] if len(table.flags) > len(times) else []
-    return " and ".join(times + lacking)
+    told = {
+        "the times": "time_ns" in table.flags,
+        "the predicted label": "label" in table.flags,
+        "how many models a row has": "n_models" in table.flags,
+        "which rows lack a modality": any(name.startswith("present_") for name in table.flags),
+    }
+    *first, last = [what for what, there in told.items() if there]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 class _Guarded(Sink):

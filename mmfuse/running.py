@@ -19,7 +19,7 @@ from mmfuse.core.tally import Tally
 from mmfuse.errors import InputError
 from mmfuse.files.blas import one_blas_thread
 from mmfuse.files.inputs import reading
-from mmfuse.findings import notes
+from mmfuse.findings import fitting_rows, notes
 from mmfuse.job import Job
 from mmfuse.summary import Summary
 
@@ -69,7 +69,9 @@ def run(job: Job, sink_of: SinkOf | None, scratch: Scratch, progress: Progress) 
             tally = Tally.empty(len(taken))
             if sink_of is not None:
                 sink = sink_of(job, summary)
-                tally = engine.run(job.fusion, sink, len(job.columns), job.dtype)
+                engine = replace(engine, extras=job.extras)
+                with fitting_rows(job.sources, job.alignment.ids):
+                    tally = engine.run(job.fusion, sink, len(job.columns), job.dtype)
         job.refuse(tally)
         for m, item in enumerate(summary.inputs):
             has = job.alignment.present(m)

@@ -23,7 +23,7 @@ from mmfuse.request import ALL, Input, PerModality
 from mmfuse.timing import Timing, assign_pools
 
 if TYPE_CHECKING:
-    from mmfuse.core.labels import Labels
+    from mmfuse.core.labels import Labels, Targets
 
 Option = Mapping[str, Any] | Any | None
 
@@ -37,6 +37,8 @@ class SourceOptions:
     id_transform: how ids are rewritten, such as `strip,lower`; see `core.id_transforms`.
     format: by name; said for all, it is for files whose suffix does not tell.
     sidecar: whether a file of ids beside an input is looked for.
+    predictions: whether the files are predictions of classes; then `format` may also say what they
+    hold, alone or behind the format (`logits`, `csv,scores`); see `core.probabilities`.
     time: where times are, if rows meet in time. pool: what the steps of sequences become; see
     `files.sequences`. mask_zeros: whether their steps of zeros alone are padding.
     """
@@ -50,6 +52,7 @@ class SourceOptions:
     time: TimeOptions | None = None
     pool: Option = None
     mask_zeros: bool = False
+    predictions: bool = False
 
 
 @dataclass
@@ -62,7 +65,9 @@ class Opened:
     """The paths of every input: its own, and of its ids."""
     folders: list[str] = field(default_factory=list)
     """Inputs that are all files of a folder, so that a new one there would become a part."""
-    labels: Labels | None = None
+    labels: Labels | Targets | None = None
+    kinds: dict[str, str] = field(default_factory=dict)
+    """What the predictions are, of inputs of which it is said."""
 
     @property
     def protected(self) -> list[str]:
@@ -89,6 +94,8 @@ def open_sources(inputs: Sequence[Input], options: SourceOptions) -> Opened:
     steps = {name: parse(transform.get(name, "")) for name in names if transform.get(name, "")}
     times, pool = Timing.of(options.time, names), PerModality.of("--pool", options.pool, names)
     opened = Opened()
+    if options.predictions:
+        format, opened.kinds = _split_kinds(format, names)
     for item in inputs:
         before = len(opened.paths)
         how = Reading(
@@ -101,7 +108,10 @@ def open_sources(inputs: Sequence[Input], options: SourceOptions) -> Opened:
             mask_zeros=options.mask_zeros,
         )
         with reading(item.label):
-            several = _open_several(item, how, format, options.sidecar, opened)
+            several = None
+            if opened.kinds.get(item.name) == "labels":
+                several = _voted(item, how, opened)
+            several = several or _open_several(item, how, format, options.sidecar, opened)
             source = several or _open(item, how, said_format(item, format), opened)
             beside = options.sidecar and several is None  # that of a file, not of them all
             _attach_ids(source, item, ids.get(item.name, None), beside, opened)
@@ -114,6 +124,29 @@ def open_sources(inputs: Sequence[Input], options: SourceOptions) -> Opened:
         opened.parts[item.name] = opened.paths[before:]
     assign_pools(opened.sources, pool, options.mask_zeros, options.time)
     return opened
+
+
+def _split_kinds(
+    said: PerModality[str], names: Sequence[str]
+) -> tuple[PerModality[str], dict[str, str]]:
+    """What is said of formats, and for every input what it is said to hold."""
+    from mmfuse.core.probabilities import KINDS
+
+    formats: dict[str, str] = {}
+    kinds: dict[str, str] = {}
+    for name, text in said.values.items():
+        for word in text.split(","):
+            (kinds if word in KINDS else formats)[name] = word
+    held = PerModality(said.option, kinds)
+    found = {name: held.get(name, "") for name in names}
+    return PerModality(said.option, formats), {name: k for name, k in found.items() if k}
+
+
+def _voted(item: Input, how: Reading, opened: Opened) -> Source:
+    """The source of a file that says of every row which class a model takes it for."""
+    from mmfuse.voted import predicted_labels
+
+    return predicted_labels(item, how, opened)
 
 
 def _columns(item: Input, named: str | Sequence[str]) -> tuple[str, ...]:

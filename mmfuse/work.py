@@ -27,6 +27,7 @@ from mmfuse.sources import Opened, SourceOptions, open_sources
 from mmfuse.summary import Summary
 
 if TYPE_CHECKING:
+    from mmfuse.core.labels import Labels, Targets
     from mmfuse.model import Model
 
 
@@ -60,8 +61,8 @@ class Asked:
     """What every run is asked for; see `fuse`.
 
     save: where a model is to be written. report: whether the summary is to tell of it; plot:
-        where it is drawn. labels: see `labels.open_labels`. beside: files that
-        are read beside the inputs.
+        where it is drawn. labels: see `labels.open_labels`; numbers: whether they are numbers to
+        be predicted. beside: files that are read beside the inputs.
     """
 
     inputs: tuple[Input, ...]
@@ -74,9 +75,20 @@ class Asked:
     report: bool = False
     plot: str | os.PathLike[str] | None = None
     labels: Any = None
+    numbers: bool = False
     beside: Sequence[str] = ()
     dry_run: bool = False
     progress: Progress = unseen
+
+    def open_labels(self, opened: Opened) -> Labels | Targets:
+        """The labels. Raises InputError or AlignmentError."""
+        if self.numbers:
+            from mmfuse.targets import open_targets
+
+            return open_targets(self.labels, opened)
+        from mmfuse.labels import open_labels
+
+        return open_labels(self.labels, opened)
 
 
 def carry_out(
@@ -96,9 +108,7 @@ def carry_out(
         outcome = resources.enter_context(closing(Outcome(asked, learned)))
         opened = open_sources(asked.inputs, asked.how)
         if asked.labels is not None:
-            from mmfuse.labels import open_labels
-
-            opened.labels = open_labels(asked.labels, opened)
+            opened.labels = asked.open_labels(opened)
         places = [] if target is None else [target.path]
         if target is not None:
             target.protect([*opened.protected, *asked.beside])

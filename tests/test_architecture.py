@@ -19,7 +19,7 @@ FILES = sorted(HOME.rglob("*.py"))
 LEVELS = [
     {"errors"},
     {"core"},
-    {"strategies", "normalizations", "files"},
+    {"strategies", "normalizations", "files", "ensemble", "estimators"},
     {"formats"},
     {
         "request",
@@ -28,6 +28,8 @@ LEVELS = [
         "findings",
         "sources",
         "labels",
+        "targets",
+        "voted",
         "timing",
         "profile",
         "examine",

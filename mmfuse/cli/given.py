@@ -26,7 +26,7 @@ def reading(
         "id_column": per_modality(id_column or (), str, "--id-column"),
         "column": per_modality_list(column or ()),
         "sidecar": sidecar,
-        "input_format": per_modality(input_format or (), str, "--from"),
+        "input_format": per_modality_chain(input_format or ()),
         "pool": per_modality(pool or (), str, "--pool"),
         "pool_mask_zeros": pool_mask_zeros,
         "id_transform": per_modality_chain(id_transform or ()),

@@ -17,16 +17,17 @@ class Batch:
     """Aligned rows of every modality, normalised and weighted.
 
     blocks: one `(k, d_m)` array of float32 or float64 a modality; row i of each is the same row.
-    weights: `(M,)`, already multiplied into the blocks; for strategies that divide by their sum.
+    weights: `(M,)`, already multiplied into the blocks for strategies that let them be scaled.
     present: `(k, M)`, False where a row lacks a modality; None where every row has them all.
         What stands in `blocks` for an absent row is zeros.
-    labels: `(k,)`, the number of each row's class, -1 where it has none; None: without labels.
+    labels: `(k,)`, the number of each row's class, -1 where it has none, or what is to be
+        predicted, NaN where that is not known; None: without labels.
     """
 
     blocks: Sequence[Block]
     weights: NDArray[np.float64]
     present: NDArray[np.bool_] | None = None
-    labels: NDArray[np.int64] | None = None
+    labels: NDArray[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.blocks[0])

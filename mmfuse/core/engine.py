@@ -6,8 +6,8 @@ what they find is merged in the order of the rows, so that results do not depend
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -25,6 +25,7 @@ from mmfuse.core.shuffled import shuffled
 from mmfuse.core.source import Matrix, Progress, Sink, unseen
 from mmfuse.core.statistics import sum_of_squares
 from mmfuse.core.tally import Tally, all_finite
+from mmfuse.core.unfit import UnfitRowsError
 from mmfuse.core.workspace import Workspace
 
 Found = TypeVar("Found")
@@ -44,8 +45,11 @@ class Engine:
     checked: bool = True
     """Whether values that are not finite are counted."""
     progress: Progress = unseen
-    labels: NDArray[np.int64] | None = None
-    """The number of every row's class, -1 where it has none."""
+    labels: NDArray[Any] | None = None
+    """The number of every row's class, -1 where it has none; or what is to be predicted of it,
+    NaN where that is not known."""
+    extras: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """Where what stands beside the fused rows goes, `(n,)` each."""
 
     def fit(
         self,
@@ -177,7 +181,7 @@ class Engine:
                         scatters[m] = scatters[m].merge(empty.scatters[m].gather([alone]))
                 if empty.statistic is not None:
                     blocks = [x for x, _ in loaded.values()]
-                    batch = self._batch(fusion, np.ones(len(blocks)), space, blocks, first, last)
+                    batch = self._batch(fusion, space, blocks, first, last, learning=True)
                     shown = fusion.shown(batch, learning=True)
                     yield shown
                     if others is not None:
@@ -193,19 +197,22 @@ class Engine:
     def _batch(
         self,
         fusion: Fusion,
-        weights: NDArray[np.float64],
         space: Workspace,
         blocks: Sequence[Block],
         start: int,
         stop: int,
+        *,
+        learning: bool = False,
     ) -> Batch:
         """The rows start…stop of the output, those that lack a modality filled.
 
-        weights: `(M,)`, by which the blocks have been multiplied.
+        learning: whether the blocks are not scaled yet.
         """
+        weights = np.ones(len(blocks)) if learning else fusion.schema.weights
+        scales = weights if learning else fusion.scales
         present = self._present(start, stop)
         if present is not None:
-            fillings = [fusion.absent(m) * w for m, w in enumerate(weights)]
+            fillings = [fusion.absent(m) * scale for m, scale in enumerate(scales)]
             blocks = [
                 space.spread(m, x, present[:, m], filling)
                 for m, (x, filling) in enumerate(zip(blocks, fillings, strict=True))
@@ -237,9 +244,14 @@ class Engine:
                     tally.count_nonfinite(m, x, places, self.checked)
                     tally.count_degenerate(m, fusion.normalize(m, x))
             blocks = [x for x, _ in loaded]
-            batch = self._batch(fusion, fusion.schema.weights, space, blocks, first, last)
+            batch = self._batch(fusion, space, blocks, first, last)
             tile = out[first - start : last - start]
-            fusion.fuse(fusion.shown(batch), tile)
+            try:
+                told = fusion.fuse(fusion.shown(batch), tile)
+            except UnfitRowsError as error:
+                raise error.after(first) from None
+            for name, values in told.items():
+                self.extras[name][first:last] = values
             if self.checked and not all_finite(tile):
                 if copies:  # then a look at the copy has been enough until now
                     for m, (x, places) in enumerate(loaded):

@@ -27,7 +27,7 @@ from mmfuse.core.normalization import Normalization
 from mmfuse.core.scatter import Scatter
 from mmfuse.core.schema import Schema
 from mmfuse.core.statistics import Moments
-from mmfuse.core.strategy import Learned, Strategy
+from mmfuse.core.strategy import Extras, Learned, Strategy
 from mmfuse.core.transpose import copy
 from mmfuse.errors import InputError
 
@@ -130,11 +130,18 @@ class Fusion:
         These stages have learned, and are linear.
         """
         return [
-            [*linear_maps(chain[k:], dim), *([scaling(weight)] if weight != 1 else [])]
-            for chain, k, dim, weight in zip(
-                self.chains, seen, self.schema.dims, self.schema.weights, strict=True
+            [*linear_maps(chain[k:], dim), *([scaling(scale)] if scale != 1 else [])]
+            for chain, k, dim, scale in zip(
+                self.chains, seen, self.schema.dims, self.scales, strict=True
             )
         ]
+
+    @cached_property
+    def scales(self) -> NDArray[np.float64]:
+        """What every modality's block is multiplied by, `(M,)`: its weight, but for strategies
+        that see weights apart."""
+        weights = self.schema.weights
+        return weights if self.strategy.scales else np.ones(len(weights))
 
     @cached_property
     def settled(self) -> Strategy:
@@ -146,13 +153,13 @@ class Fusion:
         _go_through(self.chains[m][: unlearned(self.chains[m])], x)
 
     def normalize(self, m: int, x: Block) -> list[int]:
-        """Normalise rows of modality `m` in place, and multiply them by its weight.
+        """Normalise rows of modality `m` in place, and scale them by its weight.
 
         Returns, for every stage, the rows that it left as they were.
         """
         left = _go_through(self.chains[m], x)
-        if (weight := self.schema.weights[m]) != 1:
-            np.multiply(x, x.dtype.type(weight), out=x)
+        if (scale := self.scales[m]) != 1:
+            np.multiply(x, x.dtype.type(scale), out=x)
         return left
 
     @property
@@ -178,15 +185,19 @@ class Fusion:
             return None
         return np.logical_not(present.all(axis=1))
 
-    def fuse(self, batch: Batch, out: Block) -> None:
-        """Fuse rows of normalised blocks into `out`, rounded to its dtype once, at the end."""
+    def fuse(self, batch: Batch, out: Block) -> Extras:
+        """Fuse rows of normalised blocks into `out`, rounded to its dtype once, at the end.
+
+        Returns what the strategy has beside them.
+        """
         assert self.learned is not None
         working = out.dtype if self.strategy.stacks else np.result_type(out, *batch.blocks)
         direct = self.strategy.stacks or (working == out.dtype and out.flags.c_contiguous)
         exact = out if direct else np.empty(out.shape, working)
-        self.settled.fuse(batch, exact, self.learned)
+        extras = self.settled.fuse(batch, exact, self.learned)
         if exact is not out:
             copy(exact, out)
+        return extras or {}
 
     def shown(self, batch: Batch, *, learning: bool = False) -> Batch:
         """The batch as the strategy sees it: one that does not fuse the present sees rows filled.

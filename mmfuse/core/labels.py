@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,21 @@ class Labels:
 
 
 @dataclass(frozen=True)
+class Targets:
+    """A number a row, NaN where it is not known. ids: as of labels."""
+
+    label: str
+    values: NDArray[np.float64]
+    ids: Ids | None
+    several: Several | None = None
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return len(self.values)
+
+
+@dataclass(frozen=True)
 class _Aligned:
     """The rows of an alignment, as `comparable` wants to know them."""
 
@@ -42,6 +58,15 @@ class _Aligned:
     rows: int
     ids: Ids
     several: Several | None = None
+
+
+def named(labels: Labels) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """The names there are, in the order of values or letters, and the number of every label's."""
+    if isinstance(labels.values, IntegerIds):
+        found, numbers = np.unique(labels.values.values, return_inverse=True)
+    else:
+        found, numbers = np.unique(np.array(list(labels.values), object), return_inverse=True)
+    return tuple(map(str, found.tolist())), numbers.astype(np.int64)
 
 
 def classes_of(
@@ -52,18 +77,14 @@ def classes_of(
     known: the classes there are, if they are known already.
     Raises InputError for fewer than two, ModelError for a label that is none of those known.
     """
-    if isinstance(labels.values, IntegerIds):
-        found, numbers = np.unique(labels.values.values, return_inverse=True)
-    else:
-        found, numbers = np.unique(np.array(list(labels.values), object), return_inverse=True)
-    names = tuple(map(str, found.tolist()))
+    names, numbers = named(labels)
     if not known:
         if len(names) < 2:
             raise InputError(
                 f"all {labels.rows:,} labels are {names[0]!r}, and two classes are needed",
                 where=labels.label,
             )
-        return names, numbers.astype(np.int64)
+        return names, numbers
     for name in names:
         if name not in known:
             raise ModelError(
@@ -82,6 +103,21 @@ def label_numbers(
 
     numbers: of every label. Raises AlignmentError where rows and labels do not meet.
     """
+    return _met(labels, numbers, alignment, -1)
+
+
+def target_numbers(targets: Targets, alignment: Alignment) -> NDArray[np.float64]:
+    """What is to be predicted of every output row, `(n,)`, NaN where that is not known.
+
+    Raises AlignmentError as `label_numbers` does.
+    """
+    return _met(targets, targets.values, alignment, np.nan)
+
+
+def _met(
+    labels: Labels | Targets, values: NDArray[Any], alignment: Alignment, absent: float
+) -> NDArray[Any]:
+    """The value of every output row, by id, and `absent` where it has none."""
     n = len(alignment)
     if labels.ids is None:
         if alignment.by != "position" or labels.rows != n:
@@ -90,11 +126,11 @@ def label_numbers(
                 where=labels.label,
                 hint="labels need a column of ids beside them: --labels FILE:COLUMN",
             )
-        return numbers
+        return values
     rows, own = comparable([_Aligned("the inputs", n, alignment.ids), labels])
     found = index(own)
     again, first = found.duplicates()
-    differ = numbers[again] != numbers[first]
+    differ = values[again] != values[first]
     if differ.any():
         raise AlignmentError(
             f"id {labels.ids[int(again[differ][0])]!r} has several labels", where=labels.label
@@ -106,4 +142,4 @@ def label_numbers(
             f"the labels {labels.ids[0]!r}",
             where=labels.label,
         )
-    return np.where(places == ABSENT, -1, numbers[places])
+    return np.where(places == ABSENT, values.dtype.type(absent), values[places])

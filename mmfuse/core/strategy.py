@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from numpy.typing import NDArray
 
@@ -17,6 +17,8 @@ from mmfuse.core.statistic import Statistic
 from mmfuse.errors import UsageError
 
 Learned = Mapping[str, NDArray[Any]]
+Extras = Mapping[str, NDArray[Any]]
+"""Further columns `(k,)` of fused rows, by name."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,13 @@ class Strategy(ABC):
     """Whether `solve` wants a statistic of all rows."""
 
     supervised: ClassVar[bool] = False
-    """Whether it learns from labels, `Batch.labels`."""
+    """Whether it learns from labels, `Batch.labels`: of classes, or numbers if it predicts them."""
+
+    of_predictions: ClassVar[bool] = False
+    """Whether the modalities are what models predict, each a column a class or a number."""
+
+    scales: ClassVar[bool] = True
+    """Whether blocks are multiplied by their modality's weight before it sees them."""
 
     least: ClassVar[int] = 1
     most: ClassVar[int | None] = None
@@ -59,6 +67,12 @@ class Strategy(ABC):
     def __post_init__(self) -> None:
         check_options(self)
 
+    @property
+    def predicts(self) -> Literal["classes", "numbers"] | None:
+        """What its columns are the prediction of, if they are one: of classes their probabilities,
+        and `label` stands beside them."""
+        return None
+
     @abstractmethod
     def columns(self, schema: Schema) -> Sequence[str]:
         """The names of the output columns.
@@ -69,6 +83,10 @@ class Strategy(ABC):
 
     def slices(self, schema: Schema) -> Mapping[str, tuple[int, int]]:
         """The output columns `[start, stop)` that are a modality's own; none by default."""
+        return {}
+
+    def extras(self, schema: Schema) -> Mapping[str, str]:
+        """The names and dtypes of what `fuse` returns; a `label` is the number of a column."""
         return {}
 
     def statistics(self, schema: Schema) -> Statistic:
@@ -98,9 +116,10 @@ class Strategy(ABC):
         return 0
 
     @abstractmethod
-    def fuse(self, batch: Batch, out: Block, learned: Learned) -> None:
+    def fuse(self, batch: Batch, out: Block, learned: Learned) -> Extras | None:
         """Write the fused rows into `out`, shape `(len(batch), len(columns))`; pure otherwise.
 
+        Returns what stands beside them, if anything does. Raises UnfitRowsError.
         A row's result must not depend, to the bit, on the rows beside it.
         """
 

@@ -21,6 +21,8 @@ NEVER_FEATURES = {
     *ID_NAMES, "index", "label", "labels", "target", "y", "split", "fold", "time_ns",
     "unnamed: 0", "",
 }  # fmt: skip
+BESIDE = ("time_ns", "n_models", "conflict", "unknown", "label")
+"""What mmfuse writes beside the features, and `present_MODALITY`."""
 
 
 @dataclass(frozen=True)

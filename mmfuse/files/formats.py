@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmfuse.core.ids import Ids
+from mmfuse.core.named import Flag, Named
 from mmfuse.core.registry import FORMATS
 from mmfuse.core.source import Matrix, Source
 from mmfuse.errors import UsageError
@@ -44,7 +45,8 @@ class Table:
 
     path: where it goes, as the user named it. columns: names of the features.
     metadata: the record that `inspect` prints, as JSON text.
-    flags: further columns, `(n,)` each: booleans, which rows have a modality; int64, their times.
+    flags: further columns, `(n,)` each, of numbers, and behind them those of names. Values are
+        there no earlier than the features of their rows.
     """
 
     path: str
@@ -54,7 +56,17 @@ class Table:
     layout: Layout
     metadata: str
     compression: str | None = None
-    flags: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    flags: Mapping[str, Flag] = field(default_factory=dict)
+
+    @property
+    def numbers(self) -> dict[str, NDArray[Any]]:
+        """The flags that are numbers or booleans."""
+        return {k: flag for k, flag in self.flags.items() if not isinstance(flag, Named)}
+
+    @property
+    def names(self) -> dict[str, Named]:
+        """Those that are names."""
+        return {k: flag for k, flag in self.flags.items() if isinstance(flag, Named)}
 
 
 class FileSink(Protocol):

@@ -41,8 +41,9 @@ class TableSink:
             fields += [pa.field(name, self._kind, nullable=False) for name in table.columns]
         fields += [
             pa.field(name, pa.from_numpy_dtype(flag.dtype), nullable=False)
-            for name, flag in table.flags.items()
+            for name, flag in table.numbers.items()
         ]
+        fields += [pa.field(name, pa.string(), nullable=False) for name in table.names]
         self._schema = pa.schema(fields, {"mmfuse": table.metadata})
         self._rows = max(1, min(131_072, group_bytes // (width * table.dtype.itemsize)))
         self._group = np.empty((min(self._rows, len(table.ids)), width), table.dtype)
@@ -71,7 +72,11 @@ class TableSink:
             arrays = [pa.FixedSizeListArray.from_arrays(values, type=self._schema.field(1).type)]
         else:
             arrays = [pa.array(column) for column in np.ascontiguousarray(rows.T)]
-        arrays += [pa.array(flag[part]) for flag in self._table.flags.values()]
+        arrays += [pa.array(flag[part]) for flag in self._table.numbers.values()]
+        arrays += [
+            pa.array(flag.names, pa.string()).take(pa.array(flag[part].numbers))
+            for flag in self._table.names.values()
+        ]
         self._writer.write_table(pa.table([_arrow_ids(ids), *arrays], schema=self._schema))
         self._done += self._filled
         self._filled = 0

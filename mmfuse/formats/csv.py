@@ -87,12 +87,20 @@ class CsvSink:
     def write(self, start: int, block: Matrix) -> None:
         """The next rows."""
         ids = self._table.ids.take(slice(start, start + len(block)))
-        flags = [flag[start : start + len(block)] for flag in self._table.flags.values()]
+        part = slice(start, start + len(block))
+        flags = [flag[part] for flag in self._table.numbers.values()]
         lines = number_lines([*np.ascontiguousarray(block.T), *flags], self._delimiter)
         cells = ((self._cell(text) + self._delimiter).encode() for text in ids)
-        write_stream(
-            self._fd, b"".join(chain.from_iterable(zip(cells, lines, repeat(b"\n"), strict=False)))
-        )
+        ends = zip(*self._names(part), repeat(b"\n", len(block)), strict=True)
+        rows = zip(cells, lines, map(b"".join, ends), strict=True)
+        write_stream(self._fd, b"".join(chain.from_iterable(rows)))
+
+    def _names(self, part: slice) -> list[list[bytes]]:
+        """The cells of every column of names, with the delimiter before."""
+        return [
+            flag[part].each([(self._delimiter + self._cell(name)).encode() for name in flag.names])
+            for flag in self._table.names.values()
+        ]
 
     def _cell(self, text: str) -> str:
         """Text as a cell, in quotes where it must be; pyarrow would quote all text."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmfuse.core.ids import Ids, IntegerIds
+from mmfuse.core.named import Named
 from mmfuse.core.source import Matrix, Source
 from mmfuse.errors import AlignmentError, InputError, OutputError
 from mmfuse.files.columns import Choice, choose, choose_ids
@@ -161,10 +162,12 @@ class JsonlSink:
         """What stands in a line behind its vector."""
         ends = [""] * rows
         for head, flag in zip(self._flags, self._table.flags.values(), strict=True):
-            ends = [
-                end + head + json.dumps(value)
-                for end, value in zip(ends, flag[part].tolist(), strict=True)
-            ]
+            own = flag[part]
+            if isinstance(own, Named):
+                told = own.each(list(map(_json, own.names)))
+            else:
+                told = list(map(json.dumps, own.tolist()))
+            ends = [end + head + value for end, value in zip(ends, told, strict=True)]
         return [end + "}\n" for end in ends]
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from mmfuse.core.source import Matrix, Source
 from mmfuse.errors import InputError, OutputError
 from mmfuse.files.arrays import Form, choose_arrays, id_array
 from mmfuse.files.checks import check_features
+from mmfuse.files.columns import BESIDE
 from mmfuse.files.deflated import DeflatedSource
 from mmfuse.files.formats import Layout, Reading, Table
 from mmfuse.files.ids import ids_of_array
@@ -101,21 +102,20 @@ def _own(found: Mapping[str, Member | InputError]) -> list[str]:
     record = found.get(_RECORD)
     if not isinstance(record, Member) or record.header.shape != ():
         return []
-    return [key for key in found if key in (_RECORD, "columns") or key.startswith("present_")]
+    beside = (_RECORD, "columns", *BESIDE)
+    return [key for key in found if key in beside or key.startswith("present_")]
 
 
 class NpzSink:
-    """Writes rows in order into the last member; the others are known before."""
+    """Writes rows in order into one member; the flags come behind it."""
 
     positional = False
 
     def __init__(self, fd: int, table: Table) -> None:
-        self._zip = ZipWriter(fd)
+        self._zip, self._table = ZipWriter(fd), table
         self._write_ids(table.ids)
         self._write_array("columns", _texts(table.columns))
         self._write_array(_RECORD, np.array(table.metadata))
-        for name, flag in table.flags.items():
-            self._write_array(name, flag)
         self._begin("embeddings", (len(table.ids), len(table.columns)), table.dtype)
 
     def _begin(self, key: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
@@ -143,8 +143,12 @@ class NpzSink:
         self._zip.write(as_bytes(block))
 
     def close(self) -> None:
-        """The directory."""
+        """The flags and the directory."""
         self._zip.end()
+        for name, flag in self._table.numbers.items():
+            self._write_array(name, flag)
+        for name, named in self._table.names.items():
+            self._write_array(name, _texts(named.names)[named.numbers])
         self._zip.close()
 
 

@@ -26,7 +26,7 @@ column_layouts: Sequence[Layout] = ("wide",)
 keeps_flags = True
 is_text = False
 
-_COMPRESSED_GROUP_BYTES = 128 << 20
+_GROUP_BYTES = 128 << 20
 
 
 def open(file: InputFile, name: str, how: Reading) -> ArrowSource:
@@ -77,25 +77,25 @@ def _without_nulls(file: InputFile) -> set[str]:
 
 
 def sink(fd: int, table: Table) -> FileSink:
-    """A writer of Parquet: plain pages by mmfuse itself, compressed ones by pyarrow."""
-    if table.compression not in (None, "none"):
-        return _compressed(fd, table)
+    """A writer of Parquet: plain pages by mmfuse itself, compressed ones and names by pyarrow."""
+    if table.names or table.compression not in (None, "none"):
+        return _by_pyarrow(fd, table)
     return PagesSink(fd, table)
 
 
-def _compressed(fd: int, table: Table) -> FileSink:
+def _by_pyarrow(fd: int, table: Table) -> FileSink:
     import pyarrow.parquet as pq
 
     from mmfuse.files.table_sink import TableSink
 
     writer = partial(
         pq.ParquetWriter,
-        compression=table.compression,
-        use_dictionary=False,
+        compression=table.compression or "none",
+        use_dictionary=list(table.names),
         write_statistics=False,
         write_page_checksum=True,
     )
-    return TableSink(fd, table, writer, _COMPRESSED_GROUP_BYTES)
+    return TableSink(fd, table, writer, _GROUP_BYTES)
 
 
 class PagesSink:
@@ -113,7 +113,7 @@ class PagesSink:
             columns=table.columns,
             dtype=table.dtype,
             vector="embedding" if table.layout == "vector" else None,
-            flags=table.flags,
+            flags=table.numbers,
             metadata={"mmfuse": table.metadata},
         )
 

@@ -15,6 +15,7 @@ from mmfuse.core.source import Matrix, Source
 from mmfuse.errors import InputError, OutputError
 from mmfuse.files.arrays import Form, choose_arrays, id_array
 from mmfuse.files.checks import check_features
+from mmfuse.files.columns import BESIDE
 from mmfuse.files.formats import Layout, Reading, Table
 from mmfuse.files.ids import ids_of_array
 from mmfuse.files.inputs import InputFile, as_bytes
@@ -109,7 +110,7 @@ def _own(found: Tensors) -> list[str]:
     """The tensors that mmfuse writes beside the matrix, in a file that it wrote."""
     if _RECORD not in found.metadata:
         return []
-    return [name for name in found.headers if name.startswith("present_")]
+    return [name for name in found.headers if name in BESIDE or name.startswith("present_")]
 
 
 class SafetensorsSink:
@@ -127,7 +128,11 @@ class SafetensorsSink:
             known["ids"] = table.ids.values
         else:
             metadata[_TEXT_IDS] = json.dumps(list(table.ids), ensure_ascii=False)
-        known |= table.flags
+        flags = dict(table.numbers)
+        for name, named in table.names.items():
+            flags[name] = named.numbers
+            metadata[name] = json.dumps(named.names, ensure_ascii=False)
+        known |= flags
         forms = {"embeddings": ((len(table.ids), width), table.dtype)}
         forms |= {name: (array.shape, array.dtype) for name, array in known.items()}
         # the widest values first, so that all of them lie aligned, as the format's own writer does
@@ -142,15 +147,16 @@ class SafetensorsSink:
         self._start = begins["embeddings"]
         write_all(fd, head, 0)
         os.posix_fallocate(fd, 0, self._start + len(table.ids) * self._row_bytes)
-        for name, array in known.items():
-            write_all(fd, as_bytes(array), begins[name])
+        self._known = [(begins[name], array) for name, array in known.items()]
 
     def write(self, start: int, block: Matrix) -> None:
         """Rows from `start` on."""
         write_all(self._fd, as_bytes(block), self._start + start * self._row_bytes)
 
     def close(self) -> None:
-        """Nothing comes after the rows."""
+        """Ids and flags."""
+        for begin, array in self._known:
+            write_all(self._fd, as_bytes(array), begin)
 
 
 def sink(fd: int, table: Table) -> SafetensorsSink:

@@ -1,0 +1,42 @@
+"""`mlp`."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from mmfuse.ensemble.estimator import Estimator
+from mmfuse.ensemble.extra import require_sklearn
+
+_FOLDER = "sklearn.neural_network"
+
+
+@dataclass(frozen=True)
+class Mlp(Estimator):
+    """A neural network with a hidden layer of 100, by scikit-learn's `MLPClassifier`.
+
+    Of numbers, `MLPRegressor`. Learned by Adam, so it goes on, by one pass over the further rows.
+
+    Rumelhart, Hinton & Williams (1986), Learning representations by back-propagating errors;
+    Kingma & Ba (2015), Adam: a method for stochastic optimization.
+    """
+
+    normalize = "zscore"
+    goes_on = True
+    types = frozenset(
+        {
+            f"{_FOLDER}._multilayer_perceptron.MLPClassifier",
+            f"{_FOLDER}._multilayer_perceptron.MLPRegressor",
+            f"{_FOLDER}._stochastic_optimizers.AdamOptimizer",
+            f"{_FOLDER}._stochastic_optimizers.SGDOptimizer",
+            "sklearn.preprocessing._label.LabelBinarizer",
+        }
+    )
+    unneeded = frozenset({"_random_state"})
+
+    def classifier(self, seed: int) -> Any:
+        return require_sklearn("neural_network").MLPClassifier(max_iter=500, random_state=seed)
+
+    def regressor(self, seed: int) -> Any:
+        return require_sklearn("neural_network").MLPRegressor(max_iter=500, random_state=seed)
+
+    def settle(self, fitted: Any) -> None:
+        fitted.loss_curve_ = []
