@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from mmfuse.errors import MmfuseError
     from mmfuse.model import Model
     from mmfuse.report import explain
+    from mmfuse.trained_model import TrainedModel
+    from mmfuse.training import predict, train, train_on
     from mmfuse.work import Fused
 
 __version__ = "0.1.0"
@@ -30,6 +32,7 @@ __all__ = [
     "MmfuseError",
     "Model",
     "TimeOptions",
+    "TrainedModel",
     "__version__",
     "align",
     "apply",
@@ -44,6 +47,9 @@ __all__ = [
     "list_strategies",
     "load",
     "merge",
+    "predict",
+    "train",
+    "train_on",
 ]
 
 _HOMES = {
@@ -56,6 +62,10 @@ _HOMES = {
     "merge": "mmfuse.applying",
     "MmfuseError": "mmfuse.errors",
     "TimeOptions": "mmfuse.core.time_options",
+    "TrainedModel": "mmfuse.trained_model",
+    "predict": "mmfuse.training",
+    "train": "mmfuse.training",
+    "train_on": "mmfuse.training",
     "align": "mmfuse.aligning",
     "convert": "mmfuse.converting",
     "explain": "mmfuse.report",

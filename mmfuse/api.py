@@ -118,7 +118,7 @@ def fuse(
     )
     beside = {"lock": lock, "save": save, "labels": labels}
     beside |= {"report": report, "plot": plot, "dry_run": dry_run, "progress": progress}
-    beside |= {"numbers": chosen.predicts == "numbers"}
+    beside |= {"task": "regression" if chosen.predicts == "numbers" else "classification"}
     asked = Asked(inputs, how, settings, output, wanted, **beside)
     scales = (
         PerModality.of("--normalize", normalize, names),

@@ -31,7 +31,7 @@ from mmfuse.running import Done
 from mmfuse.saving import Saving
 from mmfuse.sources import Option, SourceOptions
 from mmfuse.timing import in_time
-from mmfuse.work import Asked, Fused, carry_out
+from mmfuse.work import Asked, Fused, Task, carry_out
 
 Path = str | os.PathLike[str]
 
@@ -88,10 +88,11 @@ def fit(
     names = [item.name for item in inputs]
     normalizations = PerModality.of("--normalize", normalize, names)
     weights = PerModality.of("--weight", weight, names)
-    asked = _asked(inputs, reading, missing=missing, nan=nan, keep=True, fuses=False, save=output)
+    asked = asked_of(inputs, reading, missing=missing, nan=nan, keep=True, fuses=False, save=output)
     shuffle = chosen.correlates and (report or plot is not None)
     settings = replace(asked.settings, shuffle=shuffle)
-    asked = replace(asked, labels=labels, settings=settings, report=report, plot=plot)
+    task: Task = "regression" if chosen.predicts == "numbers" else "classification"
+    asked = replace(asked, labels=labels, settings=settings, report=report, plot=plot, task=task)
     return carry_out(asked, partial(new_job, command, chosen, normalizations, weights), model_of)
 
 
@@ -120,11 +121,14 @@ def apply(
     Raises ModelError where the model and the modalities do not fit, and what `fuse` raises.
     """
     known = load(model)
+    predicts = known.fusion.strategy.predicts is not None
     inputs = inputs_for(known, inputs_of(modalities), missing)
     reading.setdefault("dtype", known.dtype)
-    wanted = OutputOptions(format, layout, compression, reading.get("clobber", True), shard_rows)
+    wanted = OutputOptions(
+        *(format, layout, compression, reading.get("clobber", True), shard_rows), named=predicts
+    )
     policy = known.nan if nan is None else nan
-    asked = _asked(inputs, reading, missing=missing, nan=policy, output=output, wanted=wanted)
+    asked = asked_of(inputs, reading, missing=missing, nan=policy, output=output, wanted=wanted)
     if not isinstance(model, Model):
         asked = replace(asked, beside=[os.fspath(model)])
 
@@ -153,10 +157,11 @@ def go_on(
     known.refuse_more()
     inputs = inputs_for(known, inputs_of(modalities))
     reading.setdefault("dtype", known.dtype)
-    asked = _asked(
+    asked = asked_of(
         inputs, reading, missing=known.fusion.missing, nan=known.nan, fuses=False, save=output
     )
-    asked = replace(asked, labels=labels)
+    task: Task = "regression" if known.fusion.strategy.predicts == "numbers" else "classification"
+    asked = replace(asked, labels=labels, task=task)
 
     def went_on(done: Done) -> Model:
         assert done.gathered is not None
@@ -190,7 +195,7 @@ def load(model: Model | Path) -> Model:
     return model if isinstance(model, Model) else read_model(os.fspath(model))
 
 
-def _asked(
+def asked_of(
     inputs: Sequence[Input],
     reading: Reading,
     *,
@@ -202,6 +207,7 @@ def _asked(
     wanted: OutputOptions | None = None,
     save: Path | None = None,
 ) -> Asked:
+    """What a run is asked for, with all that is said of reading."""
     time, pool = reading.get("time"), reading.get("pool")
     joining = Joining(
         reading.get("by", "auto"),

@@ -17,15 +17,16 @@ from mmfuse.job import Job, Settings
 from mmfuse.learning import numbered
 from mmfuse.model import Model
 from mmfuse.nonfinite import NanPolicy
-from mmfuse.prepare import aligned, planned
+from mmfuse.prepare import aligned, planned, refuse_filling
 from mmfuse.request import Input
 from mmfuse.sources import Opened
+from mmfuse.trained_model import TrainedModel
 
 _EXAMPLES = 3
 
 
 def inputs_for(
-    model: Model, inputs: Sequence[Input], missing: Missing | None = None
+    model: Model | TrainedModel, inputs: Sequence[Input], missing: Missing | None = None
 ) -> tuple[Input, ...]:
     """The inputs in the order of the model's modalities.
 
@@ -55,7 +56,11 @@ def inputs_for(
 
 
 def applied_job(
-    model: Model, watch: bool, missing: Missing | None, opened: Opened, settings: Settings
+    model: Model | TrainedModel,
+    watch: bool,
+    missing: Missing | None,
+    opened: Opened,
+    settings: Settings,
 ) -> Job:
     """The job of fusing what was opened as the model has learned to.
 
@@ -63,6 +68,7 @@ def applied_job(
     Raises ModelError for columns that are not the model's, and a MmfuseError for all else.
     """
     _refuse_other_mending(model, settings.nan)
+    refuse_filling(model.fusion.strategy, missing)
     known = {modality.name: modality for modality in model.schema.modalities}
     for source in opened.sources:
         _refuse_other_columns(source, known[source.name])
@@ -84,7 +90,7 @@ def going_on_job(model: Model, opened: Opened, settings: Settings) -> Job:
     return replace(job, labels=labels)
 
 
-def _refuse_other_mending(model: Model, nan: NanPolicy) -> None:
+def _refuse_other_mending(model: Model | TrainedModel, nan: NanPolicy) -> None:
     """Raise UsageError for a policy that the chains, which mend values or not, do not follow."""
     mends = model.nan in ("zero", "mean")
     if nan != model.nan and (nan in ("zero", "mean") or (nan == "keep" and mends)):
@@ -154,7 +160,7 @@ def _which_differ(own: Sequence[str], its: Sequence[str]) -> str | None:
 
 
 def _with_absent(
-    model: Model, sources: Sequence[Source], alignment: Alignment
+    model: Model | TrainedModel, sources: Sequence[Source], alignment: Alignment
 ) -> tuple[list[Source], Alignment]:
     """The sources and their alignment with modalities of the model that no row has."""
     given = {source.name: m for m, source in enumerate(sources)}

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mmfuse.files.output import OutputFile
     from mmfuse.model import Model
     from mmfuse.running import Done
+    from mmfuse.trained_model import TrainedModel
     from mmfuse.work import Asked
 
 
@@ -22,7 +23,9 @@ class Outcome:
     learned: the model of a job that is done, if one comes of it. Raises UsageError or OutputError.
     """
 
-    def __init__(self, asked: Asked, learned: Callable[[Done], Model | None] | None) -> None:
+    def __init__(
+        self, asked: Asked, learned: Callable[[Done], Model | TrainedModel | None] | None
+    ) -> None:
         self._learned, self._report = learned, asked.report
         clobber, dry = asked.wanted.clobber, asked.dry_run
         self._save = None if asked.save is None else os.fspath(asked.save)
@@ -43,16 +46,21 @@ class Outcome:
         self._picture.protect([*others, *own])
         return own + ([] if self._plot is None else [self._plot])
 
-    def of(self, done: Done) -> tuple[Model | None, list[OutputFile]]:
+    def of(self, done: Done) -> tuple[Model | TrainedModel | None, list[OutputFile]]:
         """The model, and the files that are to appear."""
         model = None if self._learned is None else self._learned(done)
         if model is None:
             return None, []
         done.summary.learned = model.learned_from
-        from mmfuse.model_file import write_model
+        from mmfuse.model import Model
+        from mmfuse.models import write_any
 
-        files = self._saving.write(partial(write_model, model))
-        if self._report or self._plot is not None:
+        files = self._saving.write(partial(write_any, model))
+        if self._plot is not None and done.summary.scores is not None:
+            from mmfuse.score_plot import draw_scores
+
+            files += self._picture.write(partial(draw_scores, done.summary.scores))
+        elif isinstance(model, Model) and (self._report or self._plot is not None):
             from mmfuse.report import explain
 
             told = explain(model)

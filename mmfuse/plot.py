@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".svg", ".png", ".pdf")
 _MOST = 100
-_BLUE, _GREY, _ORANGE = "#2b6cb0", "#a0aec0", "#dd6b20"
+BLUE, GREY, ORANGE = "#2b6cb0", "#a0aec0", "#dd6b20"
 
 
 def require(path: str) -> None:
@@ -32,18 +32,24 @@ def require(path: str) -> None:
 
 
 def draw(told: Report, file: OutputFile) -> None:
-    """Write the picture into a file, of the kind that its suffix says; the same bytes each time."""
-    import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    """Write the picture into a file; see `saved`."""
     from matplotlib.figure import Figure
 
     spectrum = bool(told.spectrum)
     figure = Figure(figsize=(9 if spectrum else 5, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots(1, 2 if spectrum else 1, squeeze=False)[0]
     if spectrum:
         _spectrum(axes[0], told)
     _modalities(axes[-1], told.modalities)
+    saved(figure, file)
+
+
+def saved(figure: Any, file: OutputFile) -> None:
+    """Write a figure into a file, of the kind that its suffix says; the same bytes each time."""
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    FigureCanvasAgg(figure)
     content = io.BytesIO()
     kind = suffix(file.path)[1:]
     undated: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
@@ -58,13 +64,13 @@ def _spectrum(axis: Any, told: Report) -> None:
     values = np.array(told.spectrum[:_MOST])
     kept = sum(one.strength is not None for one in told.components)
     numbers = np.arange(1, len(values) + 1)
-    axis.plot(numbers, values, color=_GREY, lw=1, zorder=1)
-    axis.scatter(numbers[:kept], values[:kept], s=14, color=_BLUE, label=f"{kept:,} kept", zorder=2)
+    axis.plot(numbers, values, color=GREY, lw=1, zorder=1)
+    axis.scatter(numbers[:kept], values[:kept], s=14, color=BLUE, label=f"{kept:,} kept", zorder=2)
     if len(values) > kept:
-        axis.scatter(numbers[kept:], values[kept:], s=8, color=_GREY, label="left out", zorder=2)
+        axis.scatter(numbers[kept:], values[kept:], s=8, color=GREY, label="left out", zorder=2)
     if told.chance:
         chance = told.chance[: len(values)]
-        axis.plot(numbers[: len(chance)], chance, color=_ORANGE, lw=1.2, label="shuffled rows")
+        axis.plot(numbers[: len(chance)], chance, color=ORANGE, lw=1.2, label="shuffled rows")
     axis.set(xlabel="component", ylabel=told.measure, title=f"{told.strategy}: spectrum")
     axis.set_ylim(bottom=min(0.0, float(values.min(initial=0))))
     axis.legend(frameon=False, fontsize=8)
@@ -73,11 +79,11 @@ def _spectrum(axis: Any, told: Report) -> None:
 
 def _modalities(axis: Any, modalities: list[ModalityReport]) -> None:
     bars = [
-        ("energy as stored", _GREY, [m.share for m in modalities]),
-        ("energy normalised", _ORANGE, [m.share_after for m in modalities]),
+        ("energy as stored", GREY, [m.share for m in modalities]),
+        ("energy normalised", ORANGE, [m.share_after for m in modalities]),
     ]
     if all(m.kept is not None for m in modalities):
-        bars.append(("variance kept", _BLUE, [m.kept or 0.0 for m in modalities]))
+        bars.append(("variance kept", BLUE, [m.kept or 0.0 for m in modalities]))
     height = 0.8 / len(bars)
     places = np.arange(len(modalities))
     for k, (label, colour, shares) in enumerate(bars):

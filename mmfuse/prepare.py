@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mmfuse.core.align import align
 from mmfuse.core.alignment import Alignment
-from mmfuse.core.fusion import Fusion
+from mmfuse.core.fusion import Fusion, Missing
 from mmfuse.core.join import DUPLICATES, JOINS
 from mmfuse.core.plan import Access, plan
 from mmfuse.core.row_products import row_products_bytes
@@ -49,6 +49,7 @@ def new_fusion(
     classes: tuple[str, ...] = (),
 ) -> Fusion:
     """A fusion of these sources that has learned nothing. Raises UsageError."""
+    refuse_filling(strategy, settings.missing)
     modalities = (Modality(s.name, s.columns, _weight(weight, s.name)) for s in sources)
     chains = tuple(
         chain_of(
@@ -63,6 +64,16 @@ def new_fusion(
     fusion = Fusion(schema, chains, strategy, missing=settings.missing)
     _refuse_nan(fusion, settings)
     return fusion
+
+
+def refuse_filling(strategy: Strategy, missing: Missing | None) -> None:
+    """Raise UsageError where something is to stand for the prediction of a model."""
+    if strategy.of_predictions and missing not in (None, "error"):
+        raise UsageError(
+            f"--missing {missing} would make up a prediction: a row that lacks a model is fused "
+            "from those it has",
+            hint="--missing error refuses such rows",
+        )
 
 
 def _refuse_nan(fusion: Fusion, settings: Settings) -> None:

@@ -66,6 +66,7 @@ class Opened:
     folders: list[str] = field(default_factory=list)
     """Inputs that are all files of a folder, so that a new one there would become a part."""
     labels: Labels | Targets | None = None
+    groups: Labels | None = None
     kinds: dict[str, str] = field(default_factory=dict)
     """What the predictions are, of inputs of which it is said."""
 

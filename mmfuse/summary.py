@@ -49,6 +49,7 @@ class Summary:
     memory: bytes of working memory. temporary: bytes of temporary files. read: bytes of features
     that are read, as often as they are. reads: every file that was read, ids and sidecars too.
     learned: rows that the model has learned from, those of earlier runs too, if one comes of it.
+    scores: of a training, see `ensemble.evaluation.Evaluation`.
     report: what a model tells, see `report.Report`. drift: how the rows differ from those a model
     learned from, see `drift.Drift`. Both only where they were asked for.
     """
@@ -77,6 +78,7 @@ class Summary:
     time: str | None = None
     learned: int | None = None
     report: dict[str, Any] | None = None
+    scores: dict[str, Any] | None = None
     drift: dict[str, Any] | None = None
     notes: list[str] = field(default_factory=list)
     reads: list[str] = field(default_factory=list)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfuse.core.labels import Targets
+from mmfuse.core.labels import Labels, Targets
 from mmfuse.core.source import Source
 from mmfuse.errors import InputError
 from mmfuse.files import formats
@@ -38,6 +38,16 @@ def open_targets(given: Any, opened: Opened) -> Targets:
     values, ids = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
     numbers = _numbers(values, "labels")
     return Targets("labels", numbers, None if ids is None else ids_of_values(ids))
+
+
+def open_either(given: Any, opened: Opened) -> Labels | Targets:
+    """Targets where some number is not whole, else labels. Raises InputError or AlignmentError."""
+    try:
+        found = open_targets(given, opened)
+    except InputError:
+        return open_labels(given, opened)
+    known = found.values[np.isfinite(found.values)]
+    return found if (known != np.floor(known)).any() else open_labels(given, opened)
 
 
 def _numbers(values: Any, place: str) -> NDArray[np.float64]:

@@ -6,12 +6,13 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmfuse.core.ids import Ids, IntegerIds
+from mmfuse.core.named import Named
 from mmfuse.core.source import Progress, Sink, unseen
 from mmfuse.files.output import commit_all
 from mmfuse.files.scratch import ScratchRoom
@@ -27,8 +28,11 @@ from mmfuse.sources import Opened, SourceOptions, open_sources
 from mmfuse.summary import Summary
 
 if TYPE_CHECKING:
-    from mmfuse.core.labels import Labels, Targets
     from mmfuse.model import Model
+    from mmfuse.trained_model import TrainedModel
+
+Task = Literal["auto", "classification", "regression"]
+"""What labels are: classes, or numbers to be predicted."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Fused:
     matrix: `(n, d)`; None where the result was written to a file, or for a dry run.
     columns: the names of the `d` columns. summary: what was done.
     times: of the rows in nanoseconds, where they met in time.
+    labels: the predicted class of every row, `(n,)`, where classes were predicted; models: how
+        many models did, `(n,)`.
     model: what was learned, where it was wanted or anything was; see `fit` and `apply`.
     """
 
@@ -46,7 +52,9 @@ class Fused:
     columns: tuple[str, ...]
     summary: Summary
     times: NDArray[np.int64] | None = None
-    model: Model | None = None
+    labels: NDArray[Any] | None = None
+    models: NDArray[np.int64] | None = None
+    model: Model | TrainedModel | None = None
 
     @property
     def ids(self) -> NDArray[Any]:
@@ -61,8 +69,9 @@ class Asked:
     """What every run is asked for; see `fuse`.
 
     save: where a model is to be written. report: whether the summary is to tell of it; plot:
-        where it is drawn. labels: see `labels.open_labels`; numbers: whether they are numbers to
-        be predicted. beside: files that are read beside the inputs.
+        where it is drawn. labels: see `labels.open_labels`; task: whether they are classes or
+        numbers to be predicted. groups: of rows, likewise. beside: files that are read beside the
+        inputs.
     """
 
     inputs: tuple[Input, ...]
@@ -75,26 +84,34 @@ class Asked:
     report: bool = False
     plot: str | os.PathLike[str] | None = None
     labels: Any = None
-    numbers: bool = False
+    task: Task = "classification"
+    groups: Any = None
     beside: Sequence[str] = ()
     dry_run: bool = False
     progress: Progress = unseen
 
-    def open_labels(self, opened: Opened) -> Labels | Targets:
-        """The labels. Raises InputError or AlignmentError."""
-        if self.numbers:
-            from mmfuse.targets import open_targets
+    def open_beside(self, opened: Opened) -> None:
+        """Open the labels and the groups. Raises InputError or AlignmentError."""
+        if self.labels is not None:
+            if self.task == "classification":
+                from mmfuse.labels import open_labels
 
-            return open_targets(self.labels, opened)
-        from mmfuse.labels import open_labels
+                opened.labels = open_labels(self.labels, opened)
+            else:
+                from mmfuse.targets import open_either, open_targets
 
-        return open_labels(self.labels, opened)
+                either = open_either if self.task == "auto" else open_targets
+                opened.labels = either(self.labels, opened)
+        if self.groups is not None:
+            from mmfuse.labels import open_labels
+
+            opened.groups = open_labels(self.groups, opened)
 
 
 def carry_out(
     asked: Asked,
     make: Callable[[Opened, Settings], Job],
-    learned: Callable[[Done], Model | None] | None = None,
+    learned: Callable[[Done], Model | TrainedModel | None] | None = None,
 ) -> Fused:
     """Open everything, do the job that `make` makes of it, and let all that is written appear.
 
@@ -107,8 +124,7 @@ def carry_out(
             resources.callback(target.close)
         outcome = resources.enter_context(closing(Outcome(asked, learned)))
         opened = open_sources(asked.inputs, asked.how)
-        if asked.labels is not None:
-            opened.labels = asked.open_labels(opened)
+        asked.open_beside(opened)
         places = [] if target is None else [target.path]
         if target is not None:
             target.protect([*opened.protected, *asked.beside])
@@ -180,10 +196,24 @@ def scratch_room(job: Job, target: OutputTarget | None, progress: Progress) -> S
 
 
 def _fused(
-    job: Job, summary: Summary, matrix: NDArray[Any] | None, model: Model | None = None
+    job: Job,
+    summary: Summary,
+    matrix: NDArray[Any] | None,
+    model: Model | TrainedModel | None = None,
 ) -> Fused:
     found = job.alignment
-    return Fused(found.ids, matrix, tuple(job.columns), summary, found.times, model)
+    flags = job.flags if matrix is not None else {}
+    label, models = flags.get("label"), flags.get("n_models")
+    return Fused(
+        found.ids,
+        matrix,
+        tuple(job.columns),
+        summary,
+        found.times,
+        label.texts if isinstance(label, Named) else None,
+        models if isinstance(models, np.ndarray) else None,
+        model,
+    )
 
 
 def placed(target: OutputTarget | None, summary: Summary) -> Summary:

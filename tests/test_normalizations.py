@@ -47,6 +47,12 @@ def softmax(x: Matrix) -> Matrix:
     return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float64)
 
 
+def share(x: Matrix) -> Matrix:
+    """By the formula; a row of zeros stays what it is."""
+    total = np.abs(x).sum(axis=1, keepdims=True)
+    return x / np.where(total == 0, 1, total)
+
+
 def whiten(x: Matrix) -> Matrix:
     """(x − mean) (S + λI)^(−1/2), λ a millionth of the mean variance."""
     s = np.cov(x.T).reshape(x.shape[1], -1)
@@ -62,6 +68,7 @@ FORMULAS = {
     "center": lambda x: StandardScaler(with_std=False).fit_transform(x),
     "sqrt-dim": lambda x: x / np.sqrt(x.shape[1]),
     "softmax": softmax,
+    "share": share,
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "whiten": whiten,
 }
@@ -121,15 +128,16 @@ def test_learned_of_the_aligned_rows_only(name: str) -> None:
 
 
 @DTYPES
-def test_a_zero_row_stays_zero_and_is_told(dtype: str) -> None:
+@pytest.mark.parametrize(("name", "order"), [("l2", 2), ("share", 1)])
+def test_a_zero_row_stays_zero_and_is_told(name: str, order: int, dtype: str) -> None:
     x = sample(dtype=dtype)
     x[[2, 7]] = 0
-    fused = apply("l2", x)
+    fused = apply(name, x)
     assert not fused[[2, 7]].any()
     others = np.delete(fused, [2, 7], axis=0)
-    np.testing.assert_allclose(np.linalg.norm(others, axis=1), 1, rtol=1e-6)
-    assert "2 zero rows stay zero under l2" in notes("l2", x)
-    assert "zero rows" not in notes("l2", sample(dtype=dtype))
+    np.testing.assert_allclose(np.linalg.norm(others, order, axis=1), 1, rtol=1e-6)
+    assert f"2 zero rows stay zero under {name}" in notes(name, x)
+    assert "zero rows" not in notes(name, sample(dtype=dtype))
 
 
 @DTYPES
@@ -197,7 +205,7 @@ SCALES = [
 
 
 @pytest.mark.parametrize(("dtype", "scale"), SCALES)
-@pytest.mark.parametrize("name", ["l2", "zscore", "minmax"])
+@pytest.mark.parametrize("name", ["l2", "share", "zscore", "minmax"])
 def test_scale_is_nothing_to_a_normalization(name: str, dtype: str, scale: float) -> None:
     x = sample()
     fused = apply(name, (x * scale).astype(dtype))
@@ -215,7 +223,7 @@ def test_scale_goes_through(name: str, dtype: str, scale: float) -> None:
 
 
 @DTYPES
-@pytest.mark.parametrize("name", ["l2", "minmax"])
+@pytest.mark.parametrize("name", ["l2", "share", "minmax"])
 def test_subnormals(name: str, dtype: str) -> None:
     whole = np.random.default_rng(3).integers(-9, 10, (50, 3))
     x = (whole * np.finfo(dtype).smallest_subnormal).astype(dtype)

@@ -66,6 +66,7 @@ class LearnedForecast(Forecast):
 
     learns: ClassVar[bool] = True
     supervised: ClassVar[bool] = True
+    weighs: ClassVar[bool] = False
 
     @abstractmethod
     def weigh(self, errors: Array) -> Array:

@@ -69,9 +69,10 @@ class Option:
 
 @functools.cache
 def options(cls: type) -> tuple[Option, ...]:
-    """The options of a dataclass, in the order of its fields."""
+    """The options of a dataclass, in the order of its fields; `metadata` may say it is none."""
     hints = get_type_hints(cls, include_extras=True)
-    return tuple(_option(field.name, hints[field.name], field.default) for field in fields(cls))
+    own = [field for field in fields(cls) if field.metadata.get("option", True)]
+    return tuple(_option(field.name, hints[field.name], field.default) for field in own)
 
 
 def _option(name: str, hint: Any, default: Any) -> Option:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +30,6 @@ class PredictionRule(Strategy):
     of_predictions = True
     fuses_present = True
     scales = False
-
-    weighs: ClassVar[bool] = True
-    """Whether models have weights."""
 
     @property
     def predicts(self) -> Literal["classes"]:

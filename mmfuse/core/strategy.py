@@ -52,6 +52,9 @@ class Strategy(ABC):
     scales: ClassVar[bool] = True
     """Whether blocks are multiplied by their modality's weight before it sees them."""
 
+    weighs: ClassVar[bool] = True
+    """Whether modalities have weights; all others refuse any but 1."""
+
     least: ClassVar[int] = 1
     most: ClassVar[int | None] = None
     """How many modalities it fuses; None: any number."""

@@ -22,7 +22,7 @@ class Votes:
     """What M models say of k rows and C classes.
 
     p: `(M, k, C)`, probabilities; 0 for a class that a model does not know, and in rows that lack
-    the model. present: `(M, k)`. weights: `(M,)`, positive. priors: `(C,)`; None: equal.
+    the model. present: `(M, k)`. weights: `(M,)`, none negative. priors: `(C,)`; None: equal.
     """
 
     p: Array
@@ -41,10 +41,14 @@ class Votes:
 
     @cached_property
     def shares(self) -> Array:
-        """The weight of every model in every row, `(M, k)`, 0 where it is absent; they sum to 1."""
+        """The weight of every model in every row, `(M, k)`, 0 where it is absent; they sum to 1.
+
+        A row whose models all have weight 0 has equal shares of them.
+        """
         own = np.where(self.present, self.weights[:, None], 0.0)
-        total: Array = own.sum(axis=0)
-        return own / np.where(total > 0, total, 1)
+        own = np.where(own.sum(axis=0) > 0, own, self.present)
+        shares: Array = own / np.maximum(own.sum(axis=0), np.finfo(np.float64).tiny)
+        return shares
 
     def of_classes(self, what: Array) -> Array:
         """Σ over models of their share times what they have for a class; `(M, k, C)` to `(k, C)`.

@@ -7,6 +7,7 @@ import inspect
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Self
 
@@ -108,10 +109,8 @@ class Estimator(ABC):
         if self.penalty:
             return [self.penalty]
         found = set(self.classifier(0).get_params())
-        try:
+        with suppress(UsageError):  # of classes only
             found |= set(self.regressor(0).get_params())
-        except UsageError:  # of classes only
-            pass
         return sorted(found - self.hidden - {"random_state", "verbose", "warm_start"})
 
 

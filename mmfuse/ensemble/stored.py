@@ -7,6 +7,7 @@ given, with a closed list of types, and what compiled code would not look at is 
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import io
 import json
@@ -20,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmfuse.ensemble.estimator import Estimator
-from mmfuse.ensemble.extra import require_sklearn
 from mmfuse.errors import ModelError, UsageError
 
+Array = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
 
 _SCHEMA = "schema.json"
@@ -51,17 +52,9 @@ def require_skops() -> Any:
 def dumps(fitted: Any, estimator: Estimator) -> Bytes:
     """A fitted object of an estimator, `(bytes,)`.
 
-    Raises UsageError for an object that `loads` would not take, and where there is no skops.
+    Raises ModelError for one of types that are not trusted, UsageError where there is no skops.
     """
-    content = require_skops().dumps(fitted)
-    try:
-        written, _ = _canonical(content, estimator)
-    except ModelError as error:
-        raise UsageError(
-            f"with these options no model of the estimator {estimator.name} can be kept: "
-            + error.message
-        ) from error
-    return np.frombuffer(written, np.uint8)
+    return np.frombuffer(_canonical(require_skops().dumps(fitted), estimator)[0], np.uint8)
 
 
 def loads(content: Bytes, estimator: Estimator, dim: int, classes: int) -> Any:
@@ -85,20 +78,20 @@ def loads(content: Bytes, estimator: Estimator, dim: int, classes: int) -> Any:
     return found
 
 
-def predicted(fitted: Any, x: NDArray[np.float64]) -> NDArray[np.float64]:
+def predicted(fitted: Any, x: Array) -> Array:
     """Of rows `(n, d)`: probabilities of `fitted.classes_`, `(n, k)`, or numbers, `(n, 1)`."""
     if hasattr(fitted, "classes_"):
         return np.asarray(fitted.predict_proba(x), np.float64)
-    return np.asarray(fitted.predict(x), np.float64).reshape(len(x), -1)
+    return np.asarray(fitted.predict(x), np.float64).reshape(len(x), 1)
 
 
-def refuse_unsound(fitted: Any, estimator: Estimator, dim: int) -> None:
+def refuse_unsound(fitted: Any, estimator: Estimator) -> None:
     """Raise ModelError for an object that compiled code could not be trusted with."""
-    width = len(getattr(fitted, "classes_", "-"))
+    dim, width = fitted.n_features_in_, len(fitted.classes_) if hasattr(fitted, "classes_") else 1
     if not estimator.sound(fitted, dim, width):
-        raise ModelError(f"not an object that the estimator {estimator.name} has fitted")
+        raise ModelError(f"not what the estimator {estimator.name} makes of rows")
     if predicted(fitted, np.zeros((1, dim))).shape != (1, width):
-        raise ModelError("a model that predicts something else")
+        raise ModelError("it predicts something else")
 
 
 def _refuse_misfit(found: Any, estimator: Estimator, dim: int, classes: int) -> None:
@@ -115,11 +108,11 @@ def _refuse_misfit(found: Any, estimator: Estimator, dim: int, classes: int) -> 
             raise ModelError(f"a model of other than these {classes:,} classes")
     if getattr(found, "n_jobs", None) is not None:
         raise ModelError("a model that starts threads")
-    refuse_unsound(found, estimator, dim)
+    refuse_unsound(found, estimator)
 
 
 def _refuse_other_version(version: str) -> None:
-    own = require_sklearn("utils").__name__ and importlib.import_module("sklearn").__version__
+    own = importlib.import_module("sklearn").__version__
     if version.split(".")[:2] != own.split(".")[:2]:
         raise ModelError(
             f"a model of scikit-learn {version}; this is {own}",
@@ -161,13 +154,14 @@ def _members(content: bytes) -> dict[str, bytes]:
 class _Copy:
     """A description of an object, copied node by node: nothing that is not named here comes along.
 
-    given: the members there are. taken: those that the copy refers to, numbered as they come.
+    given: the members there are. taken: those that the copy refers to, numbered as they come, and
+    each once, whether or not arrays that are alike were one. names: theirs, by what they hold.
     """
 
     given: Mapping[str, bytes]
     estimator: Estimator
     taken: dict[str, bytes] = field(default_factory=dict)
-    names: dict[str, str] = field(default_factory=dict)
+    names: dict[bytes, str] = field(default_factory=dict)
 
     def node(self, node: Any) -> dict[str, Any]:
         """Raises ModelError for a type that is not trusted."""
@@ -185,7 +179,10 @@ class _Copy:
         elif loader in ("ListNode", "TupleNode"):
             copy["content"] = [self.node(one) for one in node["content"]]
         elif loader == "TreeNode":
-            copy |= {"__reduce__": {"args": self.sizes(node)}, "content": self.node(node["content"])}
+            copy |= {
+                "__reduce__": {"args": self.sizes(node)},
+                "content": self.node(node["content"]),
+            }
         elif loader == "ObjectNode":
             copy["content"] = self.node(node["content"])
         return copy
@@ -203,11 +200,10 @@ class _Copy:
         """The new name of an array's member."""
         if node["type"] != "numpy":
             raise ModelError("a model with an array of objects")
-        name = node["file"]
-        if name not in self.names:
-            self.names[name] = f"{len(self.names)}.npy"
-            self.taken[self.names[name]] = self.given[name]
-        return self.names[name]
+        array = _clean(self.given[node["file"]])
+        name = self.names.setdefault(array, f"{len(self.names)}.npy")
+        self.taken[name] = array
+        return name
 
     def sizes(self, node: Any) -> dict[str, Any]:
         """What a tree is made with: columns, classes of every output, outputs, which is one.
@@ -226,3 +222,14 @@ class _Copy:
         ):
             raise ModelError("a model with a tree of several outputs")
         return args
+
+
+def _clean(content: bytes) -> bytes:
+    """An array's file, with zeros between its fields, where memory holds whatever it held."""
+    array = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+    if not array.dtype.names:
+        return content
+    clean = np.zeros(array.size, array.dtype)
+    for name in array.dtype.names:
+        clean[name] = array.ravel()[name]
+    return content[: len(content) - array.nbytes] + clean.tobytes()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import functools
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,27 +12,16 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
-from mmfuse.core.batch import Batch
-from mmfuse.core.class_scatter import ClassScatter
-from mmfuse.core.products import multiply_rows
-from mmfuse.core.scatter import Scatter
 from mmfuse.ensemble.estimator import ESTIMATORS, Estimator, estimator_of
-from mmfuse.ensemble.linear import (
-    Solved,
-    lda_of,
-    positive_share,
-    ridge_of,
-    ridge_regression_of,
-    softmax,
-)
+from mmfuse.ensemble.linear import FromStatistics, Linear
 from mmfuse.ensemble.stored import Bytes, dumps, loads, predicted, refuse_unsound
 from mmfuse.errors import InputError, ModelError, UsageError
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64] | NDArray[np.float64]
 
-_TILE = 1 << 14
 _ROWS = 256
 
 
@@ -79,8 +68,9 @@ class Trained:
         estimator = estimator_of(name).with_options(options or {})
         if not len(x):
             raise InputError("there are no rows to learn from")
+        _refuse_nonfinite(x)
         told: list[str] = []
-        with _learning(told):
+        with _learning(estimator, told):
             form = _fitted(estimator, x, y, classes, seed)
         return cls(name, x.shape[1], classes, form, tuple(told))
 
@@ -88,10 +78,9 @@ class Trained:
         """Probabilities, `(k, C)`, whose rows sum to one, or numbers, `(k, 1)`, of rows `(k, d)`.
 
         Of a row they are the same, to the bit, beside any others. Raises ModelError for rows of
-        other columns.
+        other columns, InputError for NaN or infinite values.
         """
-        if x.ndim != 2 or x.shape[1] != self.dim:
-            raise ModelError(f"the model is of {self.dim:,} columns, the rows are of {x.shape[1]:,}")
+        self._refuse_others(x)
         if not len(x):
             return np.empty((0, max(self.classes, 1)))
         return self.form.predict(x)
@@ -128,12 +117,18 @@ class Trained:
                 f"a model of the estimator {self.name} cannot learn from further rows",
                 hint=f"train it again on all rows; those of {', '.join(able)} can go on",
             )
+        self._refuse_others(x)
         if not len(x):
             return self
         self._refuse_new_classes(estimator, y)
         told: list[str] = []
-        with _learning(told):
+        with _learning(estimator, told):
             return dataclasses.replace(self, form=self.form.went_on(x, y), told=tuple(told))
+
+    def _refuse_others(self, x: NDArray[Any]) -> None:
+        if x.shape[1] != self.dim:
+            raise ModelError(f"a model of {self.dim:,} columns, and rows of {x.shape[1]:,}")
+        _refuse_nonfinite(x)
 
     def _refuse_new_classes(self, estimator: Estimator, y: Labels) -> None:
         if not self.classes or estimator.keeps == "statistics":
@@ -148,70 +143,6 @@ class Trained:
 
 
 @dataclass(frozen=True, eq=False)
-class Linear:
-    """Scores `intercept + (x − mean) @ coef`, and what makes probabilities of them.
-
-    coef: `(d, C)`, or `(d, 1)` of numbers. mean: `(d,)`. intercept: `(C,)`, −∞ for a class of
-    probability 0. Predicts with NumPy alone.
-    """
-
-    estimator: Estimator
-    classes: int
-    coef: Array
-    mean: Array
-    intercept: Array
-
-    @property
-    def known(self) -> NDArray[np.int64]:
-        """Classes with a probability."""
-        return np.flatnonzero(np.isfinite(self.intercept))
-
-    def predict(self, x: NDArray[Any]) -> Array:
-        scores = np.empty((len(x), len(self.intercept)))
-        multiply_rows(x - self.mean, self.coef, scores)
-        scores += self.intercept
-        if not self.classes:
-            return scores
-        return (positive_share if self.estimator.name == "ridge" else softmax)(scores)
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        return {"coef": self.coef, "mean": self.mean, "intercept": self.intercept}
-
-    def went_on(self, x: NDArray[Any], y: Labels) -> Self:
-        """The same: it knows one class, and there are rows of no other."""
-        return self
-
-
-@dataclass(frozen=True, eq=False)
-class FromStatistics(Linear):
-    """A linear model with the statistics that it was solved from.
-
-    gathered: of the rows, or of rows and number side by side. penalty: the estimator's option.
-    """
-
-    gathered: ClassScatter | Scatter
-    penalty: float
-
-    @classmethod
-    def of(
-        cls, estimator: Estimator, classes: int, gathered: ClassScatter | Scatter, penalty: float
-    ) -> FromStatistics:
-        """Solved."""
-        return cls(estimator, classes, *_solved(estimator, gathered, penalty), gathered, penalty)
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        statistics = {f"gathered.{name}": a for name, a in self.gathered.arrays().items()}
-        return {**super().arrays(), **statistics, "penalty": np.array(self.penalty)}
-
-    def went_on(self, x: NDArray[Any], y: Labels) -> Self:
-        gathered = self.gathered.merge(_gathered(x, y, self.classes))  # type: ignore[arg-type]
-        coef, mean, intercept = _solved(self.estimator, gathered, self.penalty)
-        return dataclasses.replace(
-            self, coef=coef, mean=mean, intercept=intercept, gathered=gathered
-        )
-
-
-@dataclass(frozen=True, eq=False)
 class Stored:
     """A fitted object of scikit-learn, and the bytes that it is kept as."""
 
@@ -221,27 +152,48 @@ class Stored:
     content: Bytes
 
     @classmethod
-    def of(cls, estimator: Estimator, classes: int, fitted: Any) -> Self:
-        """With its bytes. Raises UsageError for one that could not be read again."""
+    def fit(cls, estimator: Estimator, x: NDArray[Any], y: Labels, classes: int, seed: int) -> Self:
+        """Raises UsageError for options whose object cannot be kept, or cannot predict."""
+        fitted = estimator.unfitted(classes, seed).fit(np.ascontiguousarray(x, np.float64), y)
+        predicted(fitted, np.zeros((1, x.shape[1])))
+        return cls._kept(estimator, classes, fitted)
+
+    @classmethod
+    def _kept(cls, estimator: Estimator, classes: int, fitted: Any) -> Self:
         estimator.settle(fitted)
-        return cls(estimator, classes, fitted, dumps(fitted, estimator))
+        try:
+            refuse_unsound(fitted, estimator)
+            content = dumps(fitted, estimator)
+        except ModelError as error:
+            raise UsageError(
+                f"no model of the estimator {estimator.name} with these options can be kept: "
+                + error.message
+            ) from error
+        return cls(estimator, classes, fitted, content)
+
+    @classmethod
+    def restored(
+        cls, estimator: Estimator, arrays: Mapping[str, NDArray[Any]], dim: int, classes: int
+    ) -> Self:
+        """From `arrays`, which may be anyone's. Raises ModelError or LookupError."""
+        content = arrays["object"]
+        if len(arrays) > 1 or content.dtype != np.uint8 or content.ndim != 1:
+            raise ModelError("a model with other arrays")
+        return cls(estimator, classes, loads(content, estimator, dim, classes), content)
 
     @property
     def known(self) -> NDArray[np.int64]:
-        """Classes it has seen."""
+        """Classes that have a probability."""
         return np.asarray(self.fitted.classes_)
 
     def predict(self, x: NDArray[Any]) -> Array:
+        """As `Trained.predict`."""
         height = len(x) if self.estimator.row_by_row else _ROWS
-        rows = np.zeros((-len(x) % height + len(x), x.shape[1]))
+        rows = np.zeros((-(-len(x) // height) * height, x.shape[1]))
         rows[: len(x)] = x
-        try:
-            with _one_thread("openmp"):
-                found = np.concatenate(
-                    [predicted(self.fitted, rows[k : k + height]) for k in range(0, len(x), height)]
-                )[: len(x)]
-        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
-            raise ModelError(f"the model cannot be applied: {error}") from error
+        with _errors("be applied"), _threads().limit(limits=1, user_api="openmp"):
+            parts = [predicted(self.fitted, part) for part in np.split(rows, len(rows) // height)]
+        found = np.concatenate(parts)[: len(x)]
         if not self.classes:
             return found
         out = np.zeros((len(x), self.classes))
@@ -249,12 +201,69 @@ class Stored:
         return out
 
     def arrays(self) -> dict[str, NDArray[Any]]:
+        """As `Trained.arrays`."""
         return {"object": self.content}
 
     def went_on(self, x: NDArray[Any], y: Labels) -> Self:
-        fresh = loads(self.content, self.estimator, x.shape[1], self.classes)
+        """By one pass over these rows."""
+        fitted = loads(self.content, self.estimator, x.shape[1], self.classes)
+        with _errors("learn from further rows"):
+            fitted.partial_fit(np.ascontiguousarray(x, np.float64), y)
+        return self._kept(self.estimator, self.classes, fitted)
+
+
+_FORMS: dict[str, type[Linear] | type[Stored]] = {
+    "coefficients": Linear,
+    "statistics": FromStatistics,
+    "object": Stored,
+}
+
+
+def _fitted(estimator: Estimator, x: NDArray[Any], y: Labels, classes: int, seed: int) -> _Form:
+    if classes and estimator.keeps != "statistics" and (y == y[0]).all():
+        return Linear.constant(estimator, x.shape[1], classes, int(y[0]))
+    return _FORMS[estimator.keeps].fit(estimator, x, y, classes, seed)
+
+
+def _restored(
+    estimator: Estimator, arrays: Mapping[str, NDArray[Any]], dim: int, classes: int
+) -> _Form:
+    constant = estimator.keeps == "object" and "object" not in arrays
+    form = Linear if constant else _FORMS[estimator.keeps]
+    return form.restored(estimator, arrays, dim, classes)
+
+
+def _refuse_nonfinite(x: NDArray[Any]) -> None:
+    if not np.isfinite(x).all():
+        raise InputError("there are NaN or infinite values among the features")
+
+
+@contextmanager
+def _errors(what: str) -> Iterator[None]:
+    """What scikit-learn cannot do, as ModelError."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        raise ModelError(f"the model cannot {what}: {error}") from error
+
+
+@functools.cache
+def _threads() -> ThreadpoolController:
+    """Of the libraries that scikit-learn works with, all loaded by now."""
+    return ThreadpoolController()
+
+
+@contextmanager
+def _learning(estimator: Estimator, told: list[str]) -> Iterator[None]:
+    """Learn the same on any machine, with warnings told and errors of scikit-learn as UsageError.
+
+    With several threads sums are cut, and so rounded, otherwise.
+    """
+    with warnings.catch_warnings(record=True) as warned, threadpool_limits(1):
+        warnings.simplefilter("always")
         try:
-            fresh.partial_fit(np.ascontiguousarray(x, np.float64), y)
-        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
-            raise ModelError(f"the model cannot learn from further rows: {error}") from error
-        return self.of(self.estimator, self.classes, fresh)
+            yield
+        except ValueError as error:
+            raise UsageError(f"the estimator {estimator.name} cannot learn: {error}") from error
+    meant = (one for one in warned if issubclass(one.category, UserWarning))
+    told += dict.fromkeys(str(one.message) for one in meant)

@@ -1,4 +1,4 @@
-"""Weights of models, learned from how well each predicts."""
+"""Weights of models, learned from what each says of labelled rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ Array = NDArray[np.float64]
 _GAP = 1e-7  # of the mean log-likelihood a row that more steps could gain
 _STEPS = 300  # reached where rows lack models and two weights vanish at different speeds
 _BOLDER = 1.2
-_NONE = 1e-12  # a variance of that share counts as none
 
 
 def learned_weights(p: Array, present: NDArray[np.bool_], y: NDArray[np.int64]) -> Array:
@@ -74,45 +73,4 @@ def stepped(weights: Array, gain: Array, power: float = 1.0) -> Array:
     better = weights * (gain / gain.max()) ** power
     better = np.maximum(better / better.sum(), LEAST)
     shares: Array = better / better.sum()
-    return shares
-
-
-def bates_granger(S: Array) -> Array:
-    """w = S⁻¹1 / (1ᵀS⁻¹1), `(M,)`, of sum 1: the combination whose errors vary least.
-
-    S: `(M, M)`, the covariance of the models' errors: centred, with ddof=0, as the paper takes
-    forecasts to be unbiased. Weights may be negative, where errors are closely correlated.
-
-    Where S is singular, w is the shortest of the vectors that come to the least variance, in the
-    units of the models' own deviations: models that are alike share their weight. A model whose
-    error does not vary takes all, or shares it with others of that kind.
-
-    Bates & Granger (1969), The combination of forecasts.
-    """
-    deviation = np.sqrt(np.diag(S))
-    if deviation.min() == 0:
-        return inverse_variance(S)
-    values, vectors = np.linalg.eigh(S / deviation[:, None] / deviation)
-    ones = vectors.T @ (deviation.min() / deviation)
-    none = values <= _NONE * values[-1]
-    if np.linalg.norm(ones[none]) > np.sqrt(_NONE) * np.linalg.norm(ones):
-        ones[~none] = 0  # there are combinations without any variance
-    else:
-        ones[none] = 0
-        ones[~none] /= values[~none]
-    weights = vectors @ ones / deviation
-    shares: Array = weights / weights.sum()
-    return shares
-
-
-def inverse_variance(S: Array) -> Array:
-    """w_m ∝ 1 / S_mm, `(M,)`, of sum 1: `bates_granger` as though errors were uncorrelated.
-
-    S: `(M, M)`. A model whose error does not vary takes all, or shares it with others of that
-    kind.
-    """
-    variance = np.diag(S)
-    least = variance.min()
-    weights = least / variance if least > 0 else (variance == 0).astype(np.float64)
-    shares: Array = weights / weights.sum()
     return shares

@@ -46,10 +46,11 @@ class Knn(Estimator):
             and x.flags.c_contiguous
             and y.shape == (n,)
             and y.dtype == (np.float64 if numbered else np.int64)
-            and (numbered or (0 <= y.min() and y.max() < width))
+            and (numbered or (y.min() >= 0 and y.max() < width))
             and 0 < fitted.n_neighbors <= n
             and (fitted.algorithm, fitted._fit_method, fitted._tree) == ("brute", "brute", None)
             and {fitted.metric, fitted.effective_metric_} <= _METRICS
             and fitted.metric_params is None
+            and set(fitted.effective_metric_params_) <= {"p"}
             and fitted.weights in ("uniform", "distance")
         )

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from mmfuse.ensemble.weights import bates_granger, gains, inverse_variance, learned_weights, stepped
+from mmfuse.core.forecast_weights import bates_granger, inverse_variance
+from mmfuse.ensemble.weights import gains, learned_weights, stepped
 from mmfuse.errors import InputError
 
 seeds = st.integers(0, 2**32)

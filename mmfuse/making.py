@@ -1,0 +1,130 @@
+"""How models are made of the rows that were gathered."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mmfuse.ensemble.estimator import Estimator, estimator_of
+from mmfuse.ensemble.evaluation import Calibration
+from mmfuse.ensemble.modality_model import Recipe
+from mmfuse.ensemble.training import Plan, train
+from mmfuse.errors import UsageError
+from mmfuse.gathering import gathering_job, groups_of, problem_of
+from mmfuse.job import Job, Settings
+from mmfuse.learning import trained_on
+from mmfuse.nonfinite import NanPolicy
+from mmfuse.request import PerModality
+from mmfuse.running import Done
+from mmfuse.sources import Opened
+from mmfuse.stages import chain_of
+from mmfuse.trained_model import TrainedModel, trained_fusion
+from mmfuse.work import Asked, Fused, carry_out
+
+_ESTIMATOR = {True: "logistic", False: "ridge"}
+_FUSE = {True: "soft-vote", False: "weighted-mean"}
+
+
+@dataclass(frozen=True)
+class Making:
+    """What `train` is asked for, but for the rows; see there."""
+
+    estimator: PerModality[str]
+    options: Mapping[str, Mapping[str, Any]]
+    fuse: str | None
+    learn_weights: bool
+    normalize: PerModality[str | Sequence[str]]
+    folds: int
+    seed: int
+    calibrate: Calibration | None
+    nan: NanPolicy
+
+    def estimators(self, names: Sequence[str], *, classes: bool) -> list[Estimator]:
+        """Every modality's, with its options. Raises UsageError."""
+        chosen = [self.estimator.get(name, _ESTIMATOR[classes]) for name in names]
+        for name in self.options:
+            if name not in chosen:
+                raise UsageError(
+                    f"options are set of {name}, which is the estimator of no modality",
+                    hint=f"there are {', '.join(dict.fromkeys(chosen))}",
+                )
+        return [estimator_of(name).with_options(self.options.get(name, {})) for name in chosen]
+
+
+def gathered(
+    asked: Asked,
+    weights: PerModality[float],
+    make: Callable[[Done, list[str] | None, int], TrainedModel],
+    known: Sequence[str] = (),
+) -> Fused:
+    """Bring rows into memory and let a model be made of them, by `make(done, groups, threads)`.
+
+    known: the classes there are, if they are known already.
+    """
+    groups: list[str] | None = None
+
+    def job_of(opened: Opened, settings: Settings) -> Job:
+        nonlocal groups
+        own = [float(weights.get(source.name, 1.0)) for source in opened.sources]
+        job = gathering_job(opened, settings, known, own)
+        groups = groups_of(opened, job.alignment)
+        return job
+
+    threads = asked.settings.threads or len(os.sched_getaffinity(0))
+    return carry_out(asked, job_of, lambda done: make(done, groups, threads))
+
+
+def more(asked: Asked, known: TrainedModel) -> Fused:
+    """Let a model learn from further rows."""
+
+    def make(done: Done, groups: list[str] | None, threads: int) -> TrainedModel:
+        return known.went_on(problem_of(done), [trained_on(done)])
+
+    every = PerModality("--weight", {m.name: m.weight for m in known.schema.modalities})
+    return gathered(asked, every, make, known.schema.classes)
+
+
+def made(making: Making, done: Done, groups: list[str] | None, threads: int) -> TrainedModel:
+    """The model of what a job gathered. Raises UsageError or InputError; see `ensemble.train`."""
+    problem, schema = problem_of(done, groups), done.job.fusion.schema
+    classes = bool(problem.classes)
+    estimators = making.estimators(schema.names, classes=classes)
+    recipes = [
+        Recipe(
+            chain_of(making.normalize.get(name, own.normalize), making.nan, learns_missing=False),
+            own.name,
+            own.options,
+        )
+        for name, own in zip(schema.names, estimators, strict=True)
+    ]
+    fuse = making.fuse or _FUSE[classes]
+    found = train(
+        problem,
+        Plan(
+            recipes,
+            fuse,
+            schema.weights,
+            making.learn_weights,
+            making.folds,
+            making.seed,
+            making.calibrate,
+            threads,
+        ),
+    )
+    evaluation = None if found.evaluation is None else found.evaluation.as_dict()
+    done.summary.scores = evaluation
+    done.summary.notes += found.told
+    return TrainedModel(
+        trained_fusion(schema, found.chains, found.strategy),
+        fuse,
+        making.learn_weights,
+        tuple(dict(own.options) for own in estimators),
+        making.seed,
+        problem.n,
+        evaluation,
+        making.nan,
+        done.job.settings.dtype,
+        (trained_on(done),),
+    )
