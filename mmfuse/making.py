@@ -114,9 +114,7 @@ def made(making: Making, done: Done, groups: list[str] | None, threads: int) -> 
         ),
     )
     evaluation = None if found.evaluation is None else found.evaluation.as_dict()
-    done.summary.scores = evaluation
-    done.summary.notes += found.told
-    return TrainedModel(
+    model = TrainedModel(
         trained_fusion(schema, found.chains, found.strategy),
         fuse,
         making.learn_weights,
@@ -128,3 +126,13 @@ def made(making: Making, done: Done, groups: list[str] | None, threads: int) -> 
         done.job.settings.dtype,
         (trained_on(done),),
     )
+    told = done.summary
+    told.scores, told.columns = evaluation, len(model.columns)
+    told.options = {
+        "fuse": fuse,
+        "estimators": dict(zip(schema.names, model.estimators, strict=True)),
+    }
+    for item, recipe in zip(told.inputs, recipes, strict=True):
+        item.normalize = [stage.name for stage in recipe.chain]
+    told.notes += found.told
+    return model

@@ -6,8 +6,11 @@ import os
 from collections.abc import Callable, Iterable
 
 from mmfuse.errors import UsageError
-from mmfuse.files.output import OutputFile
+from mmfuse.files.output import OutputFile, writing
 from mmfuse.files.paths import same_file
+
+Path = str | os.PathLike[str]
+_MODEL = "model.safetensors"
 
 
 class Saving:
@@ -73,3 +76,21 @@ def refuse_within(path: str, folder: str, what: str) -> None:
 def ids_beside(path: str) -> str:
     """Where the ids of an npy file stand."""
     return os.path.splitext(path)[0] + ".ids.txt"
+
+
+def place_of(model: Path) -> str:
+    """The file of a model that is named by it or by its folder."""
+    path = os.fspath(model)
+    return os.path.join(path, _MODEL) if os.path.isdir(path) or path.endswith(os.sep) else path
+
+
+def placed(output: Path | None) -> str | None:
+    """Where a model is to be written; a folder that is named with a slash is made if it has to
+    be."""
+    if output is None:
+        return None
+    path = place_of(output)
+    if os.fspath(output).endswith(os.sep):
+        with writing(path):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+    return path

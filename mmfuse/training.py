@@ -15,10 +15,11 @@ from mmfuse.files.formats import Layout
 from mmfuse.fitting import applied_job, inputs_for
 from mmfuse.making import Making, gathered, made, more
 from mmfuse.model import Model
-from mmfuse.models import load_any, place_of, placed
+from mmfuse.models import load_any
 from mmfuse.nonfinite import NanPolicy
 from mmfuse.output import OutputOptions
 from mmfuse.request import PerModality, inputs_of
+from mmfuse.saving import place_of, placed
 from mmfuse.sources import Option
 from mmfuse.summing import summed
 from mmfuse.trained_model import TrainedModel

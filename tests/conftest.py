@@ -18,6 +18,7 @@ import pytest
 from mmfuse.core.batch import Batch
 from mmfuse.core.schema import Schema
 from mmfuse.core.strategy import Learned, Strategy
+from suited import suited_labels
 
 
 @dataclass
@@ -105,11 +106,12 @@ def solved(
     present: Any = None,
     labels: Any = None,
 ) -> Learned:
-    """What a strategy learns of these blocks, whose rows are of three classes if it wants any."""
+    """What a strategy learns of these blocks; of no labels, of those that suit it."""
     if not strategy.learns:
         return strategy.solve(known)
-    if strategy.supervised and labels is None:
-        labels = np.arange(len(blocks[0])) % 3
+    if labels is None:
+        name = type(strategy).__module__.rpartition(".")[2].replace("_", "-")
+        labels = suited_labels(name, np.arange(len(blocks[0])))
     batch = Batch(blocks, np.ones(len(blocks)), present, labels)
     return strategy.solve(known, strategy.statistics(known).gather([batch]))
 

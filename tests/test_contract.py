@@ -7,7 +7,7 @@ import dataclasses
 import inspect
 import pickle
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,10 +24,14 @@ from mmfuse.core.schema import Modality, Schema
 from mmfuse.core.statistics import Moments
 from mmfuse.core.strategy import Learned, Strategy
 from mmfuse.errors import UsageError
+from suited import predicted, suited, suited_chain, suited_labels, suited_weight
 
 Matrix = NDArray[Any]
 ROWS, DIM = 150, 6
-SYMMETRIC = ["sum", "mean", "max", "min", "product"]
+SYMMETRIC = [
+    *("sum", "mean", "max", "min", "product"),
+    *(name for name in STRATEGIES.modules if strategy_class(name).of_predictions),
+]
 WIDTH = 4  # where a strategy has a width of its own
 
 every_strategy = pytest.mark.parametrize("strategy", list(STRATEGIES.modules))
@@ -53,29 +57,38 @@ def fitting(strategy: str, modalities: Any) -> Any:
     return dict(list(modalities.items())[:most])
 
 
-def inputs(dtype: str = "float32", names: str = "abc") -> dict[str, tuple[Matrix, Matrix]]:
+def inputs(
+    strategy: str, dtype: str = "float32", names: str = "abc"
+) -> dict[str, tuple[Matrix, Matrix]]:
     """Three modalities whose rows only partly agree, each in an order of its own."""
     rng = np.random.default_rng(0)
-    return {
-        name: (rng.normal(1, 2, (ROWS, DIM)).astype(dtype), rng.permutation(ROWS + 20)[:ROWS])
-        for name in names
-    }
+    found = {}
+    for name in names:
+        block = rng.normal(1, 2, (ROWS, DIM)).astype(dtype)
+        found[name] = (suited(strategy, block), rng.permutation(ROWS + 20)[:ROWS])
+    return found
 
 
-def schema(dims: tuple[int, ...]) -> Schema:
-    """Modalities of these widths, and three classes."""
-    modalities = (Modality(f"m{m}", tuple(map(str, range(d)))) for m, d in enumerate(dims))
-    return Schema(tuple(modalities), ("0", "1", "2"))
+def schema(blocks: Sequence[Matrix], strategy: str) -> Schema:
+    """Modalities of these widths, and three classes if the strategy learns of classes."""
+    modalities = (
+        Modality(f"m{m}", tuple(map(str, range(block.shape[1])))) for m, block in enumerate(blocks)
+    )
+    numbers = predicted(strategy) == "numbers"
+    return Schema(tuple(modalities), () if numbers else ("0", "1", "2"))
 
 
 def labels(strategy: str) -> Any:
-    """Labels of all rows, and their ids, if the strategy wants any: three classes."""
+    """Labels of all rows, and their ids, if the strategy wants any."""
     ids = np.arange(ROWS + 20)
-    return (ids % 3, ids) if strategy_class(strategy).supervised else None
+    found = suited_labels(strategy, ids)
+    return None if found is None else (found, ids)
 
 
 def fuse(strategy: str, modalities: Any, **more: Any) -> mmfuse.Fused:
     wanted = {"threads": 1, "labels": labels(strategy), **more}
+    if "normalize" in wanted:
+        wanted["normalize"] = suited_chain(strategy, wanted["normalize"])
     return mmfuse.fuse(made(strategy), fitting(strategy, modalities), **wanted)
 
 
@@ -87,7 +100,7 @@ def matrix(strategy: str, modalities: Any, **more: Any) -> Matrix:
 
 @every_strategy
 def test_a_name_a_column(strategy: str) -> None:
-    fused = fuse(strategy, inputs())
+    fused = fuse(strategy, inputs(strategy))
     assert fused.matrix is not None
     assert fused.matrix.shape == (len(fused.ids), len(fused.columns))
     assert len(set(fused.columns)) == len(fused.columns)
@@ -97,7 +110,7 @@ def test_a_name_a_column(strategy: str) -> None:
 
 @every_strategy
 def test_slices_lie_within_the_columns(strategy: str) -> None:
-    fused = fuse(strategy, inputs())
+    fused = fuse(strategy, inputs(strategy))
     for name, (start, stop) in fused.summary.slices.items():
         assert 0 <= start < stop <= len(fused.columns)
         assert all(column.startswith(name) for column in fused.columns[start:stop])
@@ -106,7 +119,7 @@ def test_slices_lie_within_the_columns(strategy: str) -> None:
 @every_strategy
 @both_dtypes
 def test_the_order_of_rows_in_an_input_changes_nothing_but_order(strategy: str, dtype: str) -> None:
-    modalities = inputs(dtype)
+    modalities = inputs(strategy, dtype)
     plain = fuse(strategy, modalities, normalize="l2", dtype=dtype)
     rng = np.random.default_rng(1)
     for name, (rows, ids) in modalities.items():
@@ -139,24 +152,29 @@ def test_a_row_does_not_depend_on_the_rows_beside_it(
 ) -> None:
     rng = np.random.default_rng(2)
     n, dims = 600, (40, 40)
-    known = schema(dims)
-    blocks = [rng.normal(size=(n, dim)).astype(dtype) for dim in dims]
+    blocks = [suited(strategy, rng.normal(size=(n, dim)).astype(dtype)) for dim in dims]
+    known = schema(blocks, strategy)
     # at its own default width: batches both below and above the sizes where NumPy changes course
     strategy_made = strategy_class(strategy)()
     learned = solve(strategy_made, known, blocks)
     strategy_made = strategy_made.settled(learned)
     width = len(strategy_made.columns(known))
 
-    def rows(start: int, stop: int) -> Matrix:
+    def rows(start: int, stop: int) -> dict[str, Matrix]:
+        """The fused rows, and what stands beside them."""
         out = np.empty((stop - start, width), dtype)
         cut = [block[start:stop].copy() for block in blocks]
-        strategy_made.fuse(Batch(cut, np.ones(len(dims))), out, learned)
-        return out
+        beside = strategy_made.fuse(Batch(cut, np.ones(len(dims))), out, learned) or {}
+        wanted = strategy_made.extras(known)
+        assert {name: values.dtype.name for name, values in beside.items()} == wanted
+        return {"": out, **beside}
 
     whole = rows(0, n)
     for size in (1, 7, 64, 256):
         parts = [rows(start, min(start + size, n)) for start in range(0, n, size)]
-        assert np.concatenate(parts).tobytes() == whole.tobytes()
+        for name, values in whole.items():
+            joined = np.concatenate([part[name] for part in parts])
+            assert joined.tobytes() == values.tobytes()
 
 
 @every_normalization
@@ -198,9 +216,11 @@ def test_a_strategy_needs_little_more_than_its_blocks(
     strategy: str, dtype: str, solve: Solve
 ) -> None:
     rows, dims = 256, (40, 40)
-    known = schema(dims)
     rng = np.random.default_rng(4)
-    batch = Batch([rng.normal(size=(rows, dim)).astype(dtype) for dim in dims], np.ones(len(dims)))
+    if predicted(strategy) == "numbers":  # as many values, of one column
+        rows *= 40
+    blocks = [suited(strategy, rng.normal(size=(rows, dim)).astype(dtype)) for dim in dims]
+    known, batch = schema(blocks, strategy), Batch(blocks, np.ones(len(dims)))
     made = strategy_class(strategy)()
     learned = solve(made, known, batch.blocks)
     made = made.settled(learned)
@@ -227,17 +247,21 @@ def _learned(found: Normalization, x: Matrix) -> Learned:
 
 @every_strategy
 def test_a_weight_of_one_is_no_weight(strategy: str) -> None:
-    plain = matrix(strategy, inputs())
-    assert matrix(strategy, inputs(), weight=1).tobytes() == plain.tobytes()
-    weighted = matrix(strategy, inputs(), weight={"b": 3.5})
-    assert weighted.tobytes() != plain.tobytes()
+    modalities = inputs(strategy)
+    plain = matrix(strategy, modalities)
+    assert matrix(strategy, modalities, weight=1).tobytes() == plain.tobytes()
+    if strategy_class(strategy).weighs:
+        assert matrix(strategy, modalities, weight={"b": 0.35}).tobytes() != plain.tobytes()
+    else:
+        with pytest.raises(UsageError, match="weights"):
+            matrix(strategy, modalities, weight={"b": 0.35})
 
 
 @every_strategy
 def test_threads_and_memory_change_no_byte(strategy: str) -> None:
     results = {
         matrix(
-            strategy, inputs(), normalize="zscore,l2", threads=threads, memory=mib << 20
+            strategy, inputs(strategy), normalize="zscore,l2", threads=threads, memory=mib << 20
         ).tobytes()
         for threads in (1, 2)
         for mib in (64, 512)
@@ -248,17 +272,18 @@ def test_threads_and_memory_change_no_byte(strategy: str) -> None:
 @every_normalization
 def test_threads_change_no_byte_of_a_normalization(name: str) -> None:
     results = {
-        matrix("concat", inputs(), normalize=name, threads=threads).tobytes() for threads in (1, 2)
+        matrix("concat", inputs("concat"), normalize=name, threads=threads).tobytes()
+        for threads in (1, 2)
     }
     assert len(results) == 1
 
 
 @pytest.mark.parametrize("strategy", SYMMETRIC)
 def test_symmetric_strategies_do_not_see_the_order_of_inputs(strategy: str) -> None:
-    modalities = inputs()
+    modalities = inputs(strategy)
     # the first input decides the order of the rows: let it stay, and the others change places
     turned = {name: modalities[name] for name in "acb"}
-    weight = {"a": 1.0, "b": 2.0, "c": 0.5}
+    weight = {name: suited_weight(strategy, w) for name, w in zip("abc", (0.5, 1.0, 0.25))}
     plain, other = (matrix(strategy, m, weight=weight) for m in (modalities, turned))
     np.testing.assert_allclose(other, plain, rtol=1e-5, atol=1e-6)
     first = fuse(strategy, {name: modalities[name] for name in "bac"}, weight=weight)
@@ -270,9 +295,10 @@ def test_symmetric_strategies_do_not_see_the_order_of_inputs(strategy: str) -> N
 
 @every_strategy
 def test_inputs_are_left_alone(strategy: str) -> None:
-    modalities = inputs()
-    matrix(strategy, modalities, normalize="zscore,l2", weight=2)
-    for name, (rows, ids) in inputs().items():
+    modalities = inputs(strategy)
+    weight = suited_weight(strategy, 0.5)
+    matrix(strategy, modalities, normalize="zscore,l2", weight=weight)
+    for name, (rows, ids) in inputs(strategy).items():
         np.testing.assert_array_equal(modalities[name][0], rows)
         np.testing.assert_array_equal(modalities[name][1], ids)
 
@@ -280,12 +306,12 @@ def test_inputs_are_left_alone(strategy: str) -> None:
 @every_strategy
 def test_as_few_modalities_as_it_says_will_do(strategy: str) -> None:
     least = strategy_class(strategy).least
-    fused = matrix(strategy, inputs(names="abc"[:least]))
+    fused = matrix(strategy, inputs(strategy, names="abc"[:least]))
     assert len(fused) >= ROWS - 20 * least
     assert np.isfinite(fused).all()
     if least > 1:
         with pytest.raises(UsageError, match=f"{strategy} takes {least}"):
-            matrix(strategy, inputs(names="abc"[: least - 1]))
+            matrix(strategy, inputs(strategy, names="abc"[: least - 1]))
 
 
 @every_strategy
@@ -293,7 +319,9 @@ def test_no_more_modalities_than_it_says(strategy: str) -> None:
     most = strategy_class(strategy).most
     if most is not None:
         with pytest.raises(UsageError, match=f"{strategy} takes {most} modalities"):
-            mmfuse.fuse(made(strategy), inputs(names="abcd"[: most + 1]), labels=labels(strategy))
+            mmfuse.fuse(
+                made(strategy), inputs(strategy, names="abcd"[: most + 1]), labels=labels(strategy)
+            )
 
 
 @every_strategy
@@ -349,9 +377,9 @@ def _check_manual(cls: type) -> None:
 
 @every_strategy
 def test_what_is_learned_is_named_arrays(strategy: str, solve: Solve) -> None:
-    known = schema((DIM, DIM))
     rng = np.random.default_rng(6)
-    blocks = [rng.normal(size=(ROWS, DIM)) for _ in range(2)]
+    blocks = [suited(strategy, rng.normal(size=(ROWS, DIM))) for _ in range(2)]
+    known = schema(blocks, strategy)
     learned, again = (solve(made(strategy), known, blocks) for _ in range(2))
     for name, array in learned.items():
         assert isinstance(name, str)

@@ -16,6 +16,7 @@ from mmfuse.core.registry import STRATEGIES, strategy_class
 from mmfuse.core.schema import Modality, Schema
 from mmfuse.core.strategy import Learned, Strategy
 from mmfuse.errors import AlignmentError, InputError, UsageError
+from suited import predicted, suited, suited_labels
 
 Matrix = NDArray[Any]
 NAMES, DIM, IDS = "abc", 5, 700
@@ -33,14 +34,16 @@ def made(strategy: str) -> Strategy:
 
 
 def some(strategy: str, modalities: Any) -> Any:
-    """As many of the modalities as the strategy takes."""
-    return dict(list(modalities.items())[: strategy_class(strategy).most])
+    """As many of the modalities as the strategy takes, as it takes them."""
+    fitting = list(modalities.items())[: strategy_class(strategy).most]
+    return {name: (suited(strategy, x), ids) for name, (x, ids) in fitting}
 
 
 def fuse(strategy: str, modalities: Any, **more: Any) -> mmfuse.Fused:
-    """With labels of three classes, in turn, if the strategy wants any."""
+    """With labels, if the strategy wants any."""
     ids = np.arange(IDS)
-    labels = None if not strategy_class(strategy).supervised else (ids % 3, ids)
+    labels = suited_labels(strategy, ids)
+    labels = None if labels is None else (labels, ids)
     return mmfuse.fuse(made(strategy), modalities, labels=labels, **more)
 
 
@@ -59,7 +62,7 @@ def filled(modalities: dict[str, tuple[Matrix, Matrix]], ids: Matrix) -> dict[st
     """Every modality in the order of `ids`, zeros where it lacks one."""
     whole = {}
     for name, (matrix, own) in modalities.items():
-        whole[name] = np.zeros((len(ids), DIM), np.float32)
+        whole[name] = np.zeros((len(ids), matrix.shape[1]), np.float32)
         place = {int(text): row for row, text in enumerate(ids)}
         for values, text in zip(matrix, own, strict=True):
             whole[name][place[int(text)]] = values
@@ -74,7 +77,15 @@ def outer(strategy: str, modalities: Any, **more: Any) -> mmfuse.Fused:
     return fuse(strategy, modalities, join="outer", **more)
 
 
-@every_strategy
+of_features = pytest.mark.parametrize(
+    "strategy", [name for name in STRATEGIES.modules if predicted(name) is None]
+)
+of_predictions = pytest.mark.parametrize(
+    "strategy", [name for name in STRATEGIES.modules if predicted(name) is not None]
+)
+
+
+@of_features
 def test_zeros_are_what_explicit_zeros_are(strategy: str, modalities: Any) -> None:
     modalities = some(strategy, modalities)
     fused = outer(strategy, modalities, missing="zero")
@@ -87,6 +98,24 @@ def test_zeros_are_what_explicit_zeros_are(strategy: str, modalities: Any) -> No
     assert fused.summary.missing == "zero"
 
 
+@of_predictions
+@pytest.mark.parametrize("missing", ["zero", "mean", "nan"])
+def test_a_prediction_is_not_made_up(strategy: str, missing: Any, modalities: Any) -> None:
+    modalities = some(strategy, modalities)
+    with pytest.raises(UsageError, match=f"--missing {missing} would make up a prediction"):
+        outer(strategy, modalities, missing=missing)
+    with pytest.raises(AlignmentError, match="lack a, and --missing error refuses that"):
+        outer(strategy, modalities, missing="error")
+    inner = fuse(strategy, modalities, missing="error")
+    assert inner.matrix is not None
+    assert inner.matrix.tobytes() == fuse(strategy, modalities).matrix.tobytes()  # type: ignore
+    if not strategy_class(strategy).supervised:
+        model = mmfuse.fit(made(strategy), modalities).model
+        assert model is not None
+        with pytest.raises(UsageError, match=f"--missing {missing} would make up"):
+            mmfuse.apply(model, modalities, join="outer", missing=missing)
+
+
 @every_strategy
 def test_what_a_strategy_declares(
     strategy: str, modalities: Any, solve: Callable[..., Learned]
@@ -96,13 +125,14 @@ def test_what_a_strategy_declares(
     kind = strategy_class(strategy)
     assert fused.matrix is not None
     assert fused.summary.missing == ("present" if kind.fuses_present else "zero")
-    columns = tuple(map(str, range(DIM)))
-    schema = Schema(tuple(Modality(name, columns) for name in modalities), ("0", "1", "2"))
-    expected = np.empty(fused.matrix.shape, np.float32)
     blocks = list(filled(modalities, fused.ids).values())
+    columns = tuple(map(str, range(blocks[0].shape[1])))
+    classes = () if predicted(strategy) == "numbers" else ("0", "1", "2")
+    schema = Schema(tuple(Modality(name, columns) for name in modalities), classes)
+    expected = np.empty(fused.matrix.shape, np.float32)
     has = present(modalities, fused.ids) if kind.fuses_present else None
     one = made(strategy)
-    learned = solve(one, schema, blocks, has, fused.ids % 3)
+    learned = solve(one, schema, blocks, has, suited_labels(strategy, fused.ids))
     one.fuse(Batch(blocks, np.ones(len(blocks)), has), expected, learned)
     np.testing.assert_allclose(fused.matrix, expected, rtol=1e-6, atol=1e-6)
 

@@ -37,7 +37,7 @@ def _modalities(modalities: Sequence[Mapping[str, Any]]) -> list[str]:
         weight = "" if m["weight"] == 1 else f" x {m['weight']:g}"
         rows.append(
             [
-                _short(m["name"]),
+                short(m["name"]),
                 f"{m['rows']:,}",
                 f"{m['columns']:,}",
                 f"{m['energy']:.4g}",
@@ -58,17 +58,17 @@ def _components(told: Mapping[str, Any]) -> list[str]:
     names = list(components[0]["kept"])
     chance = told["chance"] is not None
     rows = [
-        ["component", told["measure"], *["by chance"] * chance, *map(_short, names), "most like"]
+        ["component", told["measure"], *["by chance"] * chance, *map(short, names), "most like"]
     ]
     for one in components[:_MOST]:
         by_chance = "" if one["chance"] is None else f"{one['chance']:.4g}"
         rows.append(
             [
-                _short(one["name"]),
+                short(one["name"]),
                 "" if one["strength"] is None else f"{one['strength']:.4g}",
                 *[by_chance] * chance,
                 *(_percent(one["kept"][name]) for name in names),
-                ", ".join(f"{_short(m)} {_short(c)} {r:+.2f}" for m, c, r in one["top"][:_TOP]),
+                ", ".join(f"{short(m)} {short(c)} {r:+.2f}" for m, c, r in one["top"][:_TOP]),
             ]
         )
     right = set(range(len(rows[0]) - 1))
@@ -87,11 +87,11 @@ def drift_table(told: Mapping[str, Any]) -> list[str]:
     for m in told["modalities"]:
         if not m["rows"]:
             continue
-        top = ", ".join(f"{_short(name)} {step:+.2f}" for name, step in m["columns"])
+        top = ", ".join(f"{short(name)} {step:+.2f}" for name, step in m["columns"])
         lines.append(
             [
                 _word(m),
-                _short(m["name"]),
+                short(m["name"]),
                 f"columns moved by {m['moved']:.3f} sd ({m['chance']:.3f} by chance), "
                 f"spread x {m['spread']:.3f}" + (f"; farthest: {top}" if m["drifted"] else ""),
             ]
@@ -99,7 +99,7 @@ def drift_table(told: Mapping[str, Any]) -> list[str]:
     lines += [
         [
             _word(p),
-            ", ".join(map(_short, p["modalities"])),
+            ", ".join(map(short, p["modalities"])),
             f"{_percent(p['agreement'])} of their correlations as the model knows them "
             f"(± {_percent(p['error'])})",
         ]
@@ -114,7 +114,8 @@ def _word(one: Mapping[str, Any]) -> str:
     return "DRIFT" if one["drifted"] else "ok"
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
+    """A name, shown, of which a long one loses its end."""
     shown = show(name)
     return shown if len(shown) <= _NAME else shown[: _NAME - 1] + "…"
 

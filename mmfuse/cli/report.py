@@ -120,9 +120,10 @@ def _time_line(summary: Summary) -> str:
 
 
 def _output_line(summary: Summary) -> str:
-    parts = [summary.command]
+    parts = [" ".join(filter(None, (summary.command, summary.options.get("fuse"))))]
+    estimators = summary.options.get("estimators", {})
     for item in summary.inputs:
-        own = "" if len(item.normalize) == 0 else ",".join(item.normalize)
+        own = ",".join([*item.normalize, *filter(None, [estimators.get(item.name)])])
         weight = "" if item.weight == 1 else f"{item.weight:g}"
         told = " x ".join(filter(None, (own, weight)))
         if told:

@@ -22,9 +22,11 @@ from mmfuse.cli.streams import emit, say
 from mmfuse.cli.timing import time_options
 from mmfuse.errors import UsageError
 from mmfuse.files.paths import same_file
+from mmfuse.saving import place_of
 
 if TYPE_CHECKING:
     from mmfuse.request import Input
+    from mmfuse.summary import Summary
     from mmfuse.work import Fused
 
 Own = Mapping[str, Any]
@@ -150,8 +152,10 @@ _PASSED_ON = (
 
 def _run(work: Work, own: Own, given: Mapping[str, Any]) -> None:
     """Do the work with the options given, and tell of it."""
-    models = [own[name] for name in work.models if own[name] is not None]
+    models = [place_of(own[name]) for name in work.models if own[name] is not None]
     asked = SimpleNamespace(**{**_DEFAULTS, **given})
+    if not (asked.output or models):
+        raise UsageError("no output", hint="-o MODEL names its file")
     output: str = asked.output or models[0]
     _refuse_both(asked.depfile, output, asked.as_json and not asked.dry_run)
     settings = {k: v for k, v in _settings(asked).items() if k not in work.without}
@@ -169,15 +173,21 @@ def _run(work: Work, own: Own, given: Mapping[str, Any]) -> None:
         emit(json.dumps(told.as_dict()))
     elif not asked.quiet:
         say(summary_table(told, verbose=asked.verbose))
-        if told.report is not None or told.drift is not None:
-            from mmfuse.cli.model_report import drift_table, report_table
+        if more := _more(told):
+            say("\n".join(["", *more]))
 
-            say("")
-            say(
-                "\n".join(
-                    report_table(told.report) if told.report else drift_table(told.drift or {})
-                )
-            )
+
+def _more(told: Summary) -> list[str]:
+    """What is told below the summary: scores, a report, or drift."""
+    if told.scores is not None:
+        from mmfuse.cli.score_table import score_table
+
+        return score_table(told.scores)
+    if told.report is None and told.drift is None:
+        return []
+    from mmfuse.cli.model_report import drift_table, report_table
+
+    return report_table(told.report) if told.report else drift_table(told.drift or {})
 
 
 def _settings(asked: SimpleNamespace) -> Settings:

@@ -100,6 +100,10 @@ ContinuedOutput = Annotated[
         help="Where the model goes; by default where it was.",
     ),
 ]
+TrainedOutput = Annotated[
+    str | None,
+    _option(_WRITE, "--output", "-o", metavar="MODEL", help="The model's file, or folder MODEL/."),
+]
 Depfile = Annotated[
     str | None, _option(_WRITE, metavar="FILE", help="Write what OUT depends on, for Make.")
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,3 +31,17 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.blocks[0])
+
+    def pieces(self, rows: int) -> Iterator[tuple[slice, Batch]]:
+        """Its rows, so many at a time and in order: where they stand, and a batch of them."""
+        for start in range(0, len(self), rows):
+            part = slice(start, start + rows)
+            yield (
+                part,
+                Batch(
+                    [block[part] for block in self.blocks],
+                    self.weights,
+                    None if self.present is None else self.present[part],
+                    None if self.labels is None else self.labels[part],
+                ),
+            )

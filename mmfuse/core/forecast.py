@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmfuse.core.batch import Batch, Block
 from mmfuse.core.prediction_rule import refuse_weights
@@ -15,7 +16,7 @@ from mmfuse.core.schema import Schema
 from mmfuse.core.statistic import Statistic
 from mmfuse.core.strategy import Learned, Strategy
 from mmfuse.core.target_scatter import TargetScatter, target_scatter_bytes
-from mmfuse.core.votes import Array, Votes, classes_of, places
+from mmfuse.core.votes import Array, Votes, classes_of, in_pieces, places
 from mmfuse.errors import InputError, UsageError
 
 
@@ -54,7 +55,8 @@ class Forecast(Strategy):
         return places(schema)
 
     def fuse(self, batch: Batch, out: Block, learned: Learned) -> None:
-        out[:] = Votes.of(batch, learned, out.shape[1]).mean
+        for rows, part in in_pieces(batch, out.shape[1]):
+            out[rows] = Votes.of(part, learned, out.shape[1]).mean
 
 
 @dataclass(frozen=True)
@@ -95,12 +97,19 @@ class LearnedForecast(Forecast):
         return {**super().solve(schema), "errors": gathered.errors}
 
     def fuse(self, batch: Batch, out: Block, learned: Learned) -> None:
-        x = np.hstack([np.asarray(block, np.float64) for block in batch.blocks])
-        has = np.ones(x.shape, np.bool_) if batch.present is None else batch.present
-        for some in np.unique(has, axis=0):
-            rows = (has == some).all(axis=1)
-            total = np.zeros(int(rows.sum()))
-            weights = self.weigh(learned["errors"][np.ix_(some, some)])
-            for weight, column in zip(weights, x[rows][:, some].T, strict=True):
-                total += weight * column
-            out[rows, 0] = total
+        for rows, part in in_pieces(batch, 1):
+            for some, those in _models(part):
+                weights = self.weigh(learned["errors"][np.ix_(some, some)])
+                total = np.zeros(len(those))
+                for weight, m in zip(weights, np.flatnonzero(some).tolist(), strict=True):
+                    total += weight * part.blocks[m][those, 0]
+                out[rows][those, 0] = total
+
+
+def _models(batch: Batch) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.int64]]]:
+    """Which models rows have, `(M,)`, and the numbers of the rows that have them."""
+    if batch.present is None:
+        yield np.ones(len(batch.blocks), np.bool_), np.arange(len(batch))
+        return
+    for some in np.unique(batch.present, axis=0):
+        yield some, np.flatnonzero((batch.present == some).all(axis=1))

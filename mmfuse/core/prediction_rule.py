@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,17 @@ from mmfuse.core.probabilities import refuse_others
 from mmfuse.core.schema import Schema
 from mmfuse.core.statistic import Statistic
 from mmfuse.core.strategy import Extras, Learned, Strategy
-from mmfuse.core.votes import Array, Votes, classes_of, first_best, likeliest, places, told
+from mmfuse.core.unfit import UnfitRowsError
+from mmfuse.core.votes import (
+    Array,
+    Votes,
+    classes_of,
+    first_best,
+    in_pieces,
+    likeliest,
+    places,
+    told,
+)
 from mmfuse.errors import UsageError
 
 
@@ -56,7 +66,15 @@ class PredictionRule(Strategy):
 
     def fuse(self, batch: Batch, out: Block, learned: Learned) -> Extras:
         refuse_others(batch)
-        return self.decide(Votes.of(batch, learned, out.shape[1]), out)
+        extras: dict[str, NDArray[Any]] = {}
+        for rows, part in in_pieces(batch, out.shape[1]):
+            try:
+                found = self.decide(Votes.of(part, learned, out.shape[1]), out[rows])
+            except UnfitRowsError as error:
+                raise error.after(rows.start) from None
+            for name, values in found.items():
+                extras.setdefault(name, np.empty(len(batch), values.dtype))[rows] = values
+        return extras
 
     def decide(self, votes: Votes, out: Block | Array) -> Extras:
         """Write the fused probabilities `(k, C)` into `out`; returns what stands beside them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,6 +15,9 @@ from mmfuse.core.schema import Schema
 from mmfuse.core.strategy import Learned
 
 Array = NDArray[np.float64]
+
+_AT_A_TIME = 4096  # values in float64, so that they are few beside the blocks
+_ROWS = 64  # at least, as every step costs something, however few the rows
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,11 @@ def places(schema: Schema) -> dict[str, NDArray[np.int64]]:
         f"places_{m}": np.array([number[name] for name in modality.columns], np.int64)
         for m, modality in enumerate(schema.modalities)
     }
+
+
+def in_pieces(batch: Batch, classes: int) -> Iterator[tuple[slice, Batch]]:
+    """A batch a few rows at a time, see `Batch.pieces`."""
+    return batch.pieces(max(_ROWS, _AT_A_TIME // (len(batch.blocks) * classes)))
 
 
 def normalized(scores: Array) -> Array:

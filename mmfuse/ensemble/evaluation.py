@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmfuse.core.votes import likeliest
 from mmfuse.ensemble import scores
 from mmfuse.ensemble.calibration import calibrate, learn_calibration
 from mmfuse.ensemble.out_of_fold import OutOfFold
@@ -18,6 +19,22 @@ from mmfuse.ensemble.trained import Array, Labels
 
 Calibration = Literal["temperature", "isotonic"]
 Of = Literal["model", "fused", "without"]
+
+
+class Predicted(NamedTuple):
+    """Of every row what is predicted, `(n, C)`, and the class that it comes to, `(n,)`."""
+
+    p: Array
+    labels: NDArray[np.int32]
+
+    def at(self, rows: NDArray[np.bool_]) -> Predicted:
+        """Of some rows."""
+        return Predicted(self.p[rows], self.labels[rows])
+
+
+def predicted(p: Array) -> Predicted:
+    """With the likeliest class of every row."""
+    return Predicted(p, likeliest(p))
 
 
 @dataclass(frozen=True)
@@ -69,24 +86,24 @@ def evaluate(
     fused = fused_out_of_fold(problem, found, rule, weights, range(len(problem.names)))
     shown = fused
     if calibration is not None:
-        shown = _calibrated(problem, found.folds, fused, calibration)
+        shown = _calibrated(problem, found.folds, fused.p, calibration)
 
-    def without(m: int) -> Array:
+    def without(m: int) -> Predicted:
         others = [k for k in range(len(problem.names)) if k != m]
         return fused_out_of_fold(problem, found, rule, weights, others)
 
-    told = evaluated(problem, found.folds, lambda m: found.p[m], shown, without)
-    return replace(told, calibrated=calibration), fused
+    told = evaluated(problem, found.folds, lambda m: predicted(found.p[m]), shown, without)
+    return replace(told, calibrated=calibration), fused.p
 
 
 def evaluated(
     problem: Problem,
     folds: NDArray[np.int64],
-    alone: Callable[[int], Array],
-    fused: Array,
-    without: Callable[[int], Array],
+    alone: Callable[[int], Predicted],
+    fused: Predicted,
+    without: Callable[[int], Predicted],
 ) -> Evaluation:
-    """The scores of predictions, `(n, C)`, of rows that were not learned from.
+    """The scores of predictions of rows that were not learned from.
 
     alone: what model m predicts. without: what the fusion of all others does.
     """
@@ -102,19 +119,20 @@ def evaluated(
     if not problem.classes:
         return Evaluation(count, told)
     every = problem.present.any(axis=1)
-    y, seen = problem.y[every].astype(np.int64), fused[every]
-    confusion = scores.confusion(seen.argmax(axis=1), y, len(problem.classes))
-    reliability = [list(map(float, row)) for row in zip(*scores.reliability(seen, y), strict=True)]
+    y = problem.y[every].astype(np.int64)
+    confusion = scores.confusion(fused.labels[every].astype(np.int64), y, len(problem.classes))
+    bins = scores.reliability(fused.p[every], y)
+    reliability = [list(map(float, row)) for row in zip(*bins, strict=True)]
     return Evaluation(count, told, list(problem.classes), confusion.tolist(), reliability)
 
 
 def fused_out_of_fold(
     problem: Problem, found: OutOfFold, rule: Rule, weights: Array, models: Sequence[int]
-) -> Array:
-    """What the fusion of some models predicts of every row, `(n, C)`, learned without its fold."""
+) -> Predicted:
+    """What the fusion of some models predicts of every row, learned without its fold."""
     chosen = list(models)
     present, y = problem.present[:, chosen], problem.y
-    out = np.zeros(found.p.shape[1:])
+    out = predicted(np.zeros(found.p.shape[1:]))
     has = present.any(axis=1)
     for k in range(int(found.folds.max()) + 1):
         own = (found.folds == k) & has
@@ -123,20 +141,21 @@ def fused_out_of_fold(
         others = (found.folds != k) & has
         known = found.without.get(k, found.p)[chosen]
         learned = rule.learn(known[:, others], present[others], y[others], weights[chosen])
-        out[own] = rule.fuse(learned, found.p[chosen][:, own], present[own])[0]
+        out.p[own], extras = rule.fuse(learned, found.p[chosen][:, own], present[own])
+        out.labels[own] = extras.get("label", 0)
     return out
 
 
 def _calibrated(
     problem: Problem, folds: NDArray[np.int64], fused: Array, how: Calibration
-) -> Array:
+) -> Predicted:
     """The predictions of every fold calibrated by those of the others."""
     y = problem.y.astype(np.int64)
     has, out = problem.present.any(axis=1), fused.copy()
     for k in range(int(folds.max()) + 1):
         own, others = (folds == k) & has, (folds != k) & has
         out[own] = calibrate(learn_calibration(how, fused[others], y[others]), fused[own])
-    return out
+    return predicted(out)
 
 
 def _score(
@@ -144,7 +163,7 @@ def _score(
     name: str,
     of: Of,
     folds: NDArray[np.int64],
-    p: Array,
+    found: Predicted,
     models: Sequence[int],
 ) -> Score:
     """Of what some models predict of the rows that have one of them."""
@@ -152,7 +171,7 @@ def _score(
     measures = _CLASSES if problem.classes else _NUMBERS
     parts = [(folds == k) & has for k in range(int(folds.max()) + 1)]
     by_fold = {
-        measure: [work(p[part], problem.y[part]) for part in parts if part.any()]
+        measure: [work(found.at(part), problem.y[part]) for part in parts if part.any()]
         for measure, work in measures.items()
     }
     return Score(
@@ -164,13 +183,13 @@ def _score(
     )
 
 
-Measure = Callable[[Array, Labels], float]
+Measure = Callable[[Predicted, Labels], float]
 _CLASSES: dict[str, Measure] = {
-    "accuracy": lambda p, y: scores.accuracy(p, y.astype(np.int64)),
-    "log_loss": lambda p, y: scores.log_loss(p, y.astype(np.int64)),
-    "ece": lambda p, y: scores.expected_calibration_error(p, y.astype(np.int64)),
+    "accuracy": lambda found, y: float((found.labels == y).mean()),
+    "log_loss": lambda found, y: scores.log_loss(found.p, y.astype(np.int64)),
+    "ece": lambda found, y: scores.expected_calibration_error(found.p, y.astype(np.int64)),
 }
 _NUMBERS: dict[str, Measure] = {
-    "r2": lambda p, y: scores.r2(p[:, 0], y.astype(np.float64)),
-    "rmse": lambda p, y: scores.rmse(p[:, 0], y.astype(np.float64)),
+    "r2": lambda found, y: scores.r2(found.p[:, 0], y.astype(np.float64)),
+    "rmse": lambda found, y: scores.rmse(found.p[:, 0], y.astype(np.float64)),
 }

@@ -131,6 +131,10 @@ def rule_of(name: str, classes: int, *, learn_weights: bool = False) -> Rule:
         return Stack()
     if name == "select":
         return Select()
+    if name == "sum":
+        raise UsageError(
+            "a sum is of models that are learned together", hint="mmfuse.train(fuse='sum') does"
+        )
     known = rules(classes)
     if name not in known:
         what = "classes" if classes else "numbers"

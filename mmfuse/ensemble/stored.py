@@ -106,8 +106,8 @@ def _refuse_misfit(found: Any, estimator: Estimator, dim: int, classes: int) -> 
             raise ModelError("a model whose classes are not in order")
         if own[0] < 0 or own[-1] >= classes:
             raise ModelError(f"a model of other than these {classes:,} classes")
-    if getattr(found, "n_jobs", None) is not None:
-        raise ModelError("a model that starts threads")
+    if getattr(found, "n_jobs", None) is not None or getattr(found, "verbose", 0):
+        raise ModelError("a model that starts threads, or prints")
     refuse_unsound(found, estimator)
 
 
@@ -179,10 +179,7 @@ class _Copy:
         elif loader in ("ListNode", "TupleNode"):
             copy["content"] = [self.node(one) for one in node["content"]]
         elif loader == "TreeNode":
-            copy |= {
-                "__reduce__": {"args": self.sizes(node)},
-                "content": self.node(node["content"]),
-            }
+            copy |= self.tree(node)
         elif loader == "ObjectNode":
             copy["content"] = self.node(node["content"])
         return copy
@@ -205,28 +202,39 @@ class _Copy:
         self.taken[name] = array
         return name
 
-    def sizes(self, node: Any) -> dict[str, Any]:
-        """What a tree is made with: columns, classes of every output, outputs, which is one.
-
-        It reads as many numbers of classes as there are outputs, without a look at their array.
-        """
-        args = self.node(node["__reduce__"]["args"])
+    def tree(self, node: Any) -> dict[str, Any]:
+        """Of a tree, which takes its sizes, `(columns, [width], outputs)`, and nodes on trust."""
+        args, state = self.node(node["__reduce__"]["args"]), self.node(node["content"])
         columns, widths, outputs = args["content"]
-        array = io.BytesIO(self.taken[widths["file"]])
+        nodes, values = (self.array(state["content"][name]) for name in ("nodes", "values"))
+        width, told = self.array(widths), (columns, outputs, state["content"]["node_count"])
         if (
-            args["__loader__"] != "TupleNode"
-            or columns["__loader__"] != "JsonNode"
-            or outputs.get("content") != "1"
-            or widths["__class__"] != "ndarray"
-            or np.lib.format.read_array(array, allow_pickle=False).shape != (1,)
+            (args["__loader__"], state["__loader__"]) != ("TupleNode", "DictNode")
+            or any(one["__loader__"] != "JsonNode" for one in told)
+            or width.shape != (1,)
+            or nodes.ndim != 1
+            or not len(nodes)
+            or values.shape != (len(nodes), 1, width[0])
+            or [one["content"] for one in told[1:]] != ["1", str(len(nodes))]
         ):
-            raise ModelError("a model with a tree of several outputs")
-        return args
+            raise ModelError("a model with a tree of other sizes than its own")
+        return {"__reduce__": {"args": args}, "content": state}
+
+    def array(self, node: Any) -> NDArray[Any]:
+        """That of a node which is one, and was copied."""
+        if node["__class__"] != "ndarray":
+            raise ModelError("a model with a tree that lacks an array")
+        return _read(self.taken[node["file"]])
+
+
+def _read(content: bytes) -> NDArray[Any]:
+    found: NDArray[Any] = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+    return found
 
 
 def _clean(content: bytes) -> bytes:
     """An array's file, with zeros between its fields, where memory holds whatever it held."""
-    array = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+    array = _read(content)
     if not array.dtype.names:
         return content
     clean = np.zeros(array.size, array.dtype)

@@ -11,7 +11,7 @@ from mmfuse.core.batch import Batch
 from mmfuse.core.chain import Chain
 from mmfuse.core.schema import Modality, Schema
 from mmfuse.core.strategy import Strategy
-from mmfuse.ensemble.evaluation import Evaluation, evaluated
+from mmfuse.ensemble.evaluation import Evaluation, Predicted, evaluated, predicted
 from mmfuse.ensemble.modality_model import learned_on, normalized
 from mmfuse.ensemble.problem import Problem
 from mmfuse.ensemble.trained import Array
@@ -24,14 +24,14 @@ def evaluate_sum(
     others. chains: of their normalisations, which have not learned. See `evaluate`."""
     parts = problem.folds(folds, seed)
 
-    def predict(models: Sequence[int]) -> Array:
+    def predict(models: Sequence[int]) -> Predicted:
         out = np.zeros((problem.n, problem.width))
         has = np.asarray(problem.present[:, list(models)].any(axis=1))
         for k in range(folds):
             own, others = (parts == k) & has, (parts != k) & has
             if own.any():
                 out[own] = _predicted(problem, chains, strategy, models, others, own)
-        return out
+        return predicted(out)
 
     every = list(range(len(problem.names)))
     return evaluated(

@@ -58,10 +58,7 @@ class Forest(Estimator):
 
 
 def _leads_down(tree: Any, dim: int) -> bool:
-    n = tree.node_count
-    if not 0 < n == tree.capacity:
-        return False
-    left, right = tree.children_left, tree.children_right
+    n, left, right = tree.node_count, tree.children_left, tree.children_right
     inner = np.flatnonzero(left != -1)
     return all(
         bool(((inner < child[inner]) & (child[inner] < n)).all()) for child in (left, right)

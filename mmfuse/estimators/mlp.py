@@ -1,5 +1,6 @@
 """`mlp`."""
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,3 +41,15 @@ class Mlp(Estimator):
 
     def settle(self, fitted: Any) -> None:
         fitted.loss_curve_ = []
+
+    def sound(self, fitted: Any, dim: int, width: int) -> bool:
+        """Whether its layers are those that are told: going on takes memory by what is told."""
+        hidden = fitted.hidden_layer_sizes
+        last = 1 if width == 2 else width
+        layers = [dim, *(hidden if isinstance(hidden, list | tuple) else [hidden]), last]
+        shapes = list(itertools.pairwise(layers))
+        return (
+            (fitted.n_layers_, fitted.n_outputs_) == (len(layers), last)
+            and [one.shape for one in fitted.coefs_] == shapes
+            and [one.shape for one in fitted.intercepts_] == [(k,) for _, k in shapes]
+        )

@@ -21,5 +21,8 @@ class MedianRule(PredictionRule):
     weighs = False
 
     def combine(self, votes: Votes) -> Array:
-        p = np.where(votes.present[:, :, None], votes.p, np.nan)
-        return normalized(np.nanmedian(p, axis=0))
+        p = np.where(votes.present[:, :, None], votes.p, np.inf)
+        p.sort(axis=0)  # the absent come last
+        n = votes.present.sum(axis=0)[None, :, None]
+        low, high = (np.take_along_axis(p, at, axis=0)[0] for at in ((n - 1) // 2, n // 2))
+        return normalized((low + high) / 2)

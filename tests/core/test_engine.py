@@ -17,18 +17,25 @@ from mmfuse.core.plan import Plan
 from mmfuse.core.registry import NORMALIZATIONS, STRATEGIES, normalization, strategy_class
 from mmfuse.core.schema import Modality, Schema
 from mmfuse.core.source import ArrayReader, Matrix, Sink, Taken
+from suited import predicted, suited, suited_chain, suited_labels, suited_weight
 
 ROWS, DIM = 700, 5
 CUTS = [(block, threads) for block in (16, 48, 4096) for threads in (1, 2, 5)]
 
 
 class Kept(Sink):
-    """The rows of the output, and the starts of the blocks as they came."""
+    """The rows of the output, what is beside them, and the starts of the blocks as they came."""
 
     def __init__(self, rows: int, width: int, dtype: str, positional: bool) -> None:
         self.matrix: Matrix = np.full((rows, width), np.nan, dtype)
         self.starts: list[int] = []
+        self.beside: dict[str, Matrix] = {}
         self.positional = positional
+
+    @property
+    def bytes(self) -> bytes:
+        """All that has come."""
+        return b"".join(array.tobytes() for array in (self.matrix, *self.beside.values()))
 
     def write(self, start: int, block: Matrix) -> None:
         self.starts.append(start)
@@ -50,9 +57,12 @@ def arrays(rows: int = ROWS, dtype: str = "float32") -> list[Matrix]:
 
 
 def fusion(strategy: str, *chain: str, weights: Sequence[float] = (1.0, 0.5)) -> Fusion:
-    columns = tuple(map(str, range(DIM)))
-    modalities = tuple(Modality(f"m{k}", columns, w) for k, w in enumerate(weights))
-    schema = Schema(modalities, ("0", "1", "2"))
+    numbers = predicted(strategy) == "numbers"
+    columns = tuple(map(str, range(1 if numbers else DIM)))
+    modalities = tuple(
+        Modality(f"m{k}", columns, suited_weight(strategy, w)) for k, w in enumerate(weights)
+    )
+    schema = Schema(modalities, () if numbers else ("0", "1", "2"))
     stages = tuple(Stage.of(name, normalization(name)) for name in chain)
     return Fusion(schema, (stages,) * len(weights), strategy_class(strategy)())
 
@@ -80,6 +90,9 @@ def run(
     learned = made.fit(wanted, lambda tally: None).fusion
     width = len(learned.settled.columns(wanted.schema))
     sink = Kept(made.plan.rows, width, dtype, positional)
+    beside = learned.settled.extras(wanted.schema)
+    sink.beside = {name: np.zeros(made.plan.rows, kind) for name, kind in beside.items()}
+    made = replace(made, extras=sink.beside)
     return sink, made.run(learned, sink, width, np.dtype(dtype))
 
 
@@ -88,12 +101,11 @@ def run(
 )
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_cuts_and_threads_change_no_byte_of_a_strategy(strategy: str, dtype: str) -> None:
-    wanted = fusion(strategy, "zscore")
-    labels = np.arange(ROWS) % 3 if strategy_class(strategy).supervised else None
-    results = {
-        run(engine(arrays(), *cut, labels=labels), wanted, dtype)[0].matrix.tobytes()
-        for cut in CUTS
-    }
+    chain = suited_chain(strategy, "zscore")
+    wanted = fusion(strategy, *str(chain).split(","))
+    blocks = [suited(strategy, block) for block in arrays()]
+    labels = suited_labels(strategy, np.arange(ROWS))
+    results = {run(engine(blocks, *cut, labels=labels), wanted, dtype)[0].bytes for cut in CUTS}
     assert len(results) == 1
 
 

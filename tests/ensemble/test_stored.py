@@ -241,20 +241,41 @@ def test_a_tree_leads_down_to_nodes_that_it_has(values):
         load("forest", joined(schema, members))
 
 
-def test_a_tree_is_made_for_one_output():
-    for outputs, widths in (("1000000", [3]), ("1", []), ("1", [3, 3]), ("-1", [3])):
-        schema, members = parts(FITTED["forest"])
-        args = tree_of(schema)["__reduce__"]["args"]["content"]
-        args[2] = number(outputs)
-        members[args[1]["file"]] = saved(np.array(widths, np.int64))
-        with pytest.raises(ModelError, match="several outputs"):
-            load("forest", joined(schema, members))
-
-
-def test_a_tree_has_the_nodes_that_it_says():
+@pytest.mark.parametrize(
+    ("array", "value"),
+    [
+        ("widths", []), ("widths", [3, 3]), ("widths", [1 << 61]), ("nodes", 7), ("nodes", []),
+        ("nodes", [1, 2]), ("values", [1.5]),
+    ],
+)  # fmt: skip
+def test_a_tree_has_arrays_of_its_sizes(array, value):
     schema, members = parts(FITTED["forest"])
-    tree_of(schema)["content"]["content"]["node_count"] = number("1000000000")
-    harmless("forest", joined(schema, members))
+    own = tree_of(schema)
+    given = {**own["content"]["content"], "widths": own["__reduce__"]["args"]["content"][1]}
+    members["bad.npy"] = saved(np.array(value))
+    given[array]["file"] = "bad.npy"
+    with pytest.raises(ModelError, match="sizes"):
+        load("forest", joined(schema, members))
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "2", "1000000000", "null"])
+@pytest.mark.parametrize("told", ["outputs", "node_count"])
+def test_a_tree_tells_its_sizes(told, value):
+    schema, members = parts(FITTED["forest"])
+    own = tree_of(schema)
+    if told == "outputs":
+        own["__reduce__"]["args"]["content"][2] = number(value)
+    else:
+        own["content"]["content"][told] = number(value)
+    with pytest.raises(ModelError, match="sizes"):
+        load("forest", joined(schema, members))
+
+
+def test_a_network_has_the_layers_that_it_tells():
+    schema, members = parts(FITTED["mlp"])
+    attributes(schema)["hidden_layer_sizes"] = number("1000000000000")
+    with pytest.raises(ModelError, match="mlp"):
+        load("mlp", joined(schema, members))
 
 
 @pytest.mark.parametrize(

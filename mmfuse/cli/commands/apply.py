@@ -10,6 +10,7 @@ import typer
 
 from mmfuse.cli import shared
 from mmfuse.cli.command import as_command
+from mmfuse.cli.made import AS_MADE
 from mmfuse.cli.run_command import Own, Settings, Work, run_function
 
 if TYPE_CHECKING:
@@ -21,24 +22,6 @@ _CheckDrift = Annotated[
     typer.Option(
         "--check-drift",
         help="Tell how the rows differ from those the model learned from.",
-        rich_help_panel="Values",
-    ),
-]
-_Nan = Annotated[
-    str | None,
-    typer.Option(
-        "--nan",
-        metavar="POLICY",
-        help="NaN and infinite values: error, keep or drop; by default as the model was made.",
-        rich_help_panel="Values",
-    ),
-]
-_Dtype = Annotated[
-    str | None,
-    typer.Option(
-        "--dtype",
-        metavar="DTYPE",
-        help="float16, float32 or float64; by default as the model was made.",
         rich_help_panel="Values",
     ),
 ]
@@ -65,8 +48,7 @@ def _function() -> Callable[..., None]:
     ]
     other = {
         "missing": shared.missing("as the model was made"),
-        "nan": inspect.Parameter("nan", keyword, default=None, annotation=_Nan),
-        "dtype": inspect.Parameter("dtype", keyword, default=None, annotation=_Dtype),
+        **AS_MADE,
     }
     without = frozenset({"normalize", "weight", "save", "labels", "report", "plot"})
     return run_function(Work(_apply, own, without, other, ("model",)), inspect.getdoc(apply))
