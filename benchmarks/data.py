@@ -1,7 +1,8 @@
 """Inputs for the benchmarks: `python benchmarks/data.py FOLDER SET ROWS FORMAT[,FORMAT...]`.
 
 A set is three modalities (`narrow`: two), each file its own random 90 to 95 % of the ids in its
-own random order. In `factors` they have something in common, else every value is its own.
+own random order. In `factors` they have something in common, else every value is its own. Those of
+`predictions` are probabilities of classes.
 Formats: npy (always made, the others are made of it), vector, wide, csv.
 What is there already is left alone.
 """
@@ -27,6 +28,7 @@ WIDTHS = {
     "factors": {"image": 512, "text": 768, "audio": 128},
     "equal": {"image": 512, "text": 512, "audio": 512},
     "narrow": {"image": 32, "text": 32},
+    "predictions": {"image": 100, "text": 100, "audio": 100},
     "tiny": {"image": 4, "text": 3, "audio": 2},
 }
 _FIRST = 10_000_000  # the smallest id
@@ -51,7 +53,8 @@ def make(folder: Path, kind: str, rows: int, formats: list[str]) -> None:
             known = {"random": random, "order": ids - _FIRST, "rows": rows, "width": width}
             _once(features, partial(factors.write, **known, own=factors.OWN[name]))
         else:
-            _once(features, partial(_features, random=random, rows=len(ids), width=width))
+            shape = partial(_features, random=random, rows=len(ids), width=width)
+            _once(features, partial(shape, probable=kind == "predictions"))
         _once(sidecar, partial(_save, ids=ids))
         for format in sorted(set(formats) - {"npy"}):
             suffix = "csv" if format == "csv" else f"{format}.parquet"
@@ -77,14 +80,20 @@ def _link(part: Path, target: Path) -> None:
     part.symlink_to(target)
 
 
-def _features(part: Path, random: np.random.Generator, rows: int, width: int) -> None:
-    """Standard normal float32, a chunk at a time."""
+def _features(
+    part: Path, random: np.random.Generator, rows: int, width: int, probable: bool
+) -> None:
+    """Standard normal float32, a chunk at a time; or the shares of their exponentials."""
     header = {"descr": "<f4", "fortran_order": False, "shape": (rows, width)}
     with part.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
         for start in range(0, rows, _CHUNK):
             size = (min(_CHUNK, rows - start), width)
-            file.write(random.standard_normal(size, dtype=np.float32))
+            values = random.standard_normal(size, dtype=np.float32)
+            if probable:
+                np.exp(values, out=values)
+                values /= values.sum(axis=1, keepdims=True)
+            file.write(values)
 
 
 def _table(part: Path, folder: Path, name: str, format: str) -> None:

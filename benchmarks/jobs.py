@@ -37,6 +37,7 @@ NORMALIZATIONS = (
     "minmax",
     "sigmoid",
     "softmax",
+    "share",
     "sqrt-dim",
     "zscore",
     "whiten",
@@ -52,6 +53,18 @@ STRATEGIES = (
     "random-projection",
     "random-lowrank",
     "outer",
+)
+RULES = (
+    "soft-vote",
+    "log-pool",
+    "product-rule",
+    "max-rule",
+    "min-rule",
+    "median-rule",
+    "hard-vote",
+    "borda-vote",
+    "dempster-shafer",
+    "weighted-mean",
 )
 
 
@@ -74,6 +87,7 @@ def standard(base: Path, rows: int) -> list[Job]:
         _text_ids(base, rows),
         *_threads(base, rows),
         _strategies(base, rows // 4),
+        _rules(base, rows // 4),
         _normalizations(base, rows // 4),
     ]
 
@@ -188,6 +202,17 @@ def _strategies(base: Path, rows: int) -> Job:
     title = "Strategies, npy → vector Parquet, 3 x 512 (outer: 2 x 32)"
     files = equal.files("npy") + narrow.files("npy")
     return Job("strategies", title, [equal, narrow], found, files)
+
+
+def _rules(base: Path, rows: int) -> Job:
+    """Probabilities of a hundred classes of three models."""
+    data = Data(base, "predictions", rows)
+    found = [
+        mmfuse(rule, data, strategy=rule, role=Role.MMFUSE if rule == RULES[0] else Role.OTHER)
+        for rule in RULES
+    ]
+    title = "Rules over predictions, npy → vector Parquet, 3 x 100"
+    return Job("rules", title, [data], found, data.files("npy"))
 
 
 def _normalizations(base: Path, rows: int) -> Job:

@@ -29,6 +29,34 @@ def _with_one(block: Array) -> Array:
     return np.hstack([np.ones((len(block), 1)), block])
 
 
+def _shares(scores: Array) -> Array:
+    return scores / scores.sum(axis=1, keepdims=True)
+
+
+def _votes(block: Array) -> Array:
+    return np.eye(block.shape[1])[block.argmax(axis=1)]
+
+
+def _points(block: Array) -> Array:
+    """Of C classes C − 1 for the likeliest, none for the last; equals share the mean."""
+    below = (block[:, :, None] > block[:, None]).sum(axis=2)
+    above = (block[:, :, None] < block[:, None]).sum(axis=2)
+    return (block.shape[1] - 1 + below - above) / 2
+
+
+RULES: dict[str, Callable[[list[Array]], Array]] = {
+    "soft-vote": lambda blocks: np.mean(blocks, axis=0),
+    "log-pool": lambda blocks: _shares(np.exp(np.mean(np.log(blocks), axis=0))),
+    "product-rule": lambda blocks: _shares(np.prod(blocks, axis=0)),
+    "max-rule": lambda blocks: _shares(np.max(blocks, axis=0)),
+    "min-rule": lambda blocks: _shares(np.min(blocks, axis=0)),
+    "median-rule": lambda blocks: _shares(np.median(blocks, axis=0)),
+    "hard-vote": lambda blocks: np.mean([_votes(block) for block in blocks], axis=0),
+    "borda-vote": lambda blocks: _shares(np.sum([_points(block) for block in blocks], axis=0)),
+    # of models that are wholly reliable
+    "dempster-shafer": lambda blocks: _shares(np.prod(blocks, axis=0)),
+    "weighted-mean": lambda blocks: np.mean(blocks, axis=0),
+}
 STRATEGIES: dict[str, Callable[[list[Array]], Array] | None] = {
     "concat": np.hstack,
     "sum": lambda blocks: np.sum(blocks, axis=0),
@@ -43,6 +71,7 @@ STRATEGIES: dict[str, Callable[[list[Array]], Array] | None] = {
     "sketch": None,
     "random-projection": None,
     "random-lowrank": None,
+    **RULES,
 }
 
 
@@ -80,6 +109,7 @@ NORMALIZATIONS: dict[str, Callable[[Array, Moments], Array]] = {
     "sqrt-dim": lambda block, _: block / np.sqrt(block.shape[1]),
     "sigmoid": lambda block, _: 1 / (1 + np.exp(-block)),
     "softmax": lambda block, _: _softmax(block),
+    "share": lambda block, _: block / np.abs(block).sum(axis=1, keepdims=True),
     "center": lambda block, all: block - all.mean,
     "zscore": lambda block, all: (block - all.mean) / all.sd,
     "minmax": lambda block, all: (block - all.low) / (all.high - all.low),
@@ -184,7 +214,7 @@ def _read_rows(out: Path, rows: Array) -> Array:
 
 
 def _matrix(table: pa.Table) -> Array:
-    if table.column_names == ["id", "embedding"]:
+    if table.column_names[:2] == ["id", "embedding"]:  # of predictions more stands beside
         flat = pa.array(table["embedding"].combine_chunks().flatten())
         return flat.to_numpy().reshape(table.num_rows, -1)
     return np.column_stack([table[name].to_numpy() for name in table.column_names[1:]])

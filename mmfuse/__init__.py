@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mmfuse.converting import convert
     from mmfuse.core.time_options import TimeOptions
     from mmfuse.errors import MmfuseError
+    from mmfuse.fusion_estimators import FusionClassifier, FusionRegressor
     from mmfuse.model import Model
     from mmfuse.report import explain
     from mmfuse.trained_model import TrainedModel
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Fused",
+    "FusionClassifier",
+    "FusionRegressor",
     "MmfuseError",
     "Model",
     "TimeOptions",
@@ -53,6 +56,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "FusionClassifier": "mmfuse.fusion_estimators",
+    "FusionRegressor": "mmfuse.fusion_estimators",
     "Fused": "mmfuse.work",
     "Model": "mmfuse.model",
     "apply": "mmfuse.applying",

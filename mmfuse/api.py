@@ -17,7 +17,7 @@ from mmfuse.core.time_options import TimeOptions
 from mmfuse.errors import UsageError
 from mmfuse.files.formats import Layout
 from mmfuse.job import Settings
-from mmfuse.learning import model_of, new_job, strategy_of
+from mmfuse.learning import model_of, new_job, strategy_of, task_of
 from mmfuse.nonfinite import NanPolicy
 from mmfuse.output import OutputOptions
 from mmfuse.request import PerModality, inputs_of
@@ -113,18 +113,16 @@ def fuse(
     keep = save is not None or report or plot is not None
     settings = Settings(joining, missing, dtype, nan, threads, memory, time=timed, keep=keep)
     settings = replace(settings, shuffle=chosen.correlates and (report or plot is not None))
-    wanted = OutputOptions(
-        *(format, layout, compression, clobber, shard_rows), named=chosen.predicts is not None
-    )
-    beside = {"lock": lock, "save": save, "labels": labels}
-    beside |= {"report": report, "plot": plot, "dry_run": dry_run, "progress": progress}
-    beside |= {"task": "regression" if chosen.predicts == "numbers" else "classification"}
+    named = chosen.predicts is not None
+    wanted = OutputOptions(format, layout, compression, clobber, shard_rows, named)
+    task = task_of(chosen)
+    beside = {"lock": lock, "save": save, "labels": labels, "task": task, "report": report}
+    beside |= {"plot": plot, "dry_run": dry_run, "progress": progress}
     asked = Asked(inputs, how, settings, output, wanted, **beside)
-    scales = (
-        PerModality.of("--normalize", normalize, names),
-        PerModality.of("--weight", weight, names),
-    )
-    return carry_out(asked, partial(new_job, command, chosen, *scales), model_of if keep else None)
+    norms = PerModality.of("--normalize", normalize, names)
+    weights = PerModality.of("--weight", weight, names)
+    make = partial(new_job, command, chosen, norms, weights)
+    return carry_out(asked, make, model_of if keep else None)
 
 
 def inspect(

@@ -21,7 +21,7 @@ from mmfuse.files.formats import Layout
 from mmfuse.files.output import commit_all
 from mmfuse.fitting import applied_job, going_on_job, inputs_for
 from mmfuse.job import Settings
-from mmfuse.learning import model_of, new_job, strategy_of, trained_on
+from mmfuse.learning import model_of, new_job, strategy_of, task_of, trained_on
 from mmfuse.model import Model
 from mmfuse.model_file import read_model, write_model
 from mmfuse.nonfinite import NanPolicy
@@ -31,7 +31,7 @@ from mmfuse.running import Done
 from mmfuse.saving import Saving
 from mmfuse.sources import Option, SourceOptions
 from mmfuse.timing import in_time
-from mmfuse.work import Asked, Fused, Task, carry_out
+from mmfuse.work import Asked, Fused, carry_out
 
 Path = str | os.PathLike[str]
 
@@ -91,8 +91,8 @@ def fit(
     asked = asked_of(inputs, reading, missing=missing, nan=nan, keep=True, fuses=False, save=output)
     shuffle = chosen.correlates and (report or plot is not None)
     settings = replace(asked.settings, shuffle=shuffle)
-    task: Task = "regression" if chosen.predicts == "numbers" else "classification"
-    asked = replace(asked, labels=labels, settings=settings, report=report, plot=plot, task=task)
+    asked = replace(asked, labels=labels, settings=settings, report=report, plot=plot)
+    asked = replace(asked, task=task_of(chosen))
     return carry_out(asked, partial(new_job, command, chosen, normalizations, weights), model_of)
 
 
@@ -160,8 +160,7 @@ def go_on(
     asked = asked_of(
         inputs, reading, missing=known.fusion.missing, nan=known.nan, fuses=False, save=output
     )
-    task: Task = "regression" if known.fusion.strategy.predicts == "numbers" else "classification"
-    asked = replace(asked, labels=labels, task=task)
+    asked = replace(asked, labels=labels, task=task_of(known.fusion.strategy))
 
     def went_on(done: Done) -> Model:
         assert done.gathered is not None

@@ -69,17 +69,27 @@ def applied_job(
     """
     _refuse_other_mending(model, settings.nan)
     refuse_filling(model.fusion.strategy, missing)
-    known = {modality.name: modality for modality in model.schema.modalities}
-    for source in opened.sources:
-        _refuse_other_columns(source, known[source.name])
-    alignment = aligned(opened.sources, settings)
-    sources, alignment = _with_absent(model, opened.sources, alignment)
+    sources, alignment = fitted(model, opened.sources, settings)
     fusion = model.fusion if missing is None else _filling(model.fusion, missing)
     _refuse_unknown_means(fusion, alignment)
     settings = replace(settings, missing=fusion.missing)
     before = model.before if watch else None
     dtype = np.dtype(settings.dtype)
     return planned(model.strategy, fusion, sources, alignment, settings, dtype, before)
+
+
+def fitted(
+    model: Model | TrainedModel, sources: Sequence[Source], settings: Settings
+) -> tuple[list[Source], Alignment]:
+    """A source for every modality of the model, without a row where none is given, and their rows.
+
+    Raises ModelError for columns that are not the model's, AlignmentError for rows that do not
+    meet.
+    """
+    known = {modality.name: modality for modality in model.schema.modalities}
+    for source in sources:
+        _refuse_other_columns(source, known[source.name])
+    return _with_absent(model, sources, aligned(sources, settings))
 
 
 def going_on_job(model: Model, opened: Opened, settings: Settings) -> Job:

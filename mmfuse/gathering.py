@@ -14,25 +14,34 @@ from mmfuse.core.schema import Modality, Schema
 from mmfuse.core.source import Source
 from mmfuse.ensemble.problem import Problem
 from mmfuse.errors import InputError, ResourceError
+from mmfuse.fitting import fitted
 from mmfuse.job import Job, Settings
 from mmfuse.learning import numbered
 from mmfuse.prepare import aligned, planned
 from mmfuse.running import Done
 from mmfuse.sources import Opened
+from mmfuse.trained_model import TrainedModel
 
 _COPIES = 2  # the tiles of a modality, and all its rows at once
 
 
 def gathering_job(
-    opened: Opened, settings: Settings, known: Sequence[str] = (), weights: Sequence[float] = ()
+    opened: Opened,
+    settings: Settings,
+    weights: Sequence[float] = (),
+    known: TrainedModel | None = None,
 ) -> Job:
     """The job of bringing labelled rows into memory. Raises a MmfuseError for what cannot be done.
 
-    known: the classes there are, if they are known already. weights: of the modalities.
+    weights: of the modalities. known: the model that is to learn from the rows, if there is one.
     """
     sources, strategy = opened.sources, Gather()
-    alignment = aligned(sources, settings)
-    classes, labels = numbered("train", strategy, opened.labels, alignment, known)
+    if known is None:
+        alignment = aligned(sources, settings)
+    else:
+        sources, alignment = fitted(known, sources, settings)
+    own = () if known is None else known.schema.classes
+    classes, labels = numbered("train", strategy, opened.labels, alignment, own)
     _refuse_large(sources, alignment, settings)
     modalities = (
         Modality(source.name, source.columns, weight)

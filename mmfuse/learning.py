@@ -12,7 +12,7 @@ from mmfuse.core.alignment import Alignment
 from mmfuse.core.options import options as options_of
 from mmfuse.core.registry import strategy_class
 from mmfuse.core.source import Source
-from mmfuse.core.strategy import Strategy
+from mmfuse.core.strategy import Strategy, Task
 from mmfuse.errors import ModelError, UsageError, count
 from mmfuse.job import Job, Settings
 from mmfuse.prepare import aligned, new_fusion, planned
@@ -38,6 +38,11 @@ def strategy_of(strategy: str | Strategy, options: Mapping[str, Any]) -> tuple[S
                 hint="it has " + (", ".join(sorted(known)) or "none"),
             )
     return found(**options), strategy
+
+
+def task_of(strategy: Strategy) -> Task:
+    """What labels are to a strategy that learns from some."""
+    return "regression" if strategy.predicts == "numbers" else "classification"
 
 
 def new_job(

@@ -15,6 +15,7 @@ from mmfuse.errors import UsageError
 from mmfuse.gathering import gathering_job, groups_of, problem_of
 from mmfuse.job import Job, Settings
 from mmfuse.learning import trained_on
+from mmfuse.model_check import refuse_unwritable
 from mmfuse.nonfinite import NanPolicy
 from mmfuse.request import PerModality
 from mmfuse.running import Done
@@ -44,7 +45,8 @@ class Making:
     def estimators(self, names: Sequence[str], *, classes: bool) -> list[Estimator]:
         """Every modality's, with its options. Raises UsageError."""
         chosen = [self.estimator.get(name, _ESTIMATOR[classes]) for name in names]
-        for name in self.options:
+        for name, own in self.options.items():
+            _refuse_unwritable(name, own)
             if name not in chosen:
                 raise UsageError(
                     f"options are set of {name}, which is the estimator of no modality",
@@ -53,22 +55,34 @@ class Making:
         return [estimator_of(name).with_options(self.options.get(name, {})) for name in chosen]
 
 
+def _refuse_unwritable(name: str, options: Mapping[str, Any]) -> None:
+    """Raise UsageError for values that no model file can tell of."""
+    try:
+        refuse_unwritable(options)
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"an option of {name} is not of the kind that a model can keep: {error}",
+            hint="numbers, text, true, false, null and lists of them",
+        ) from None
+
+
 def gathered(
     asked: Asked,
     weights: PerModality[float],
     make: Callable[[Done, list[str] | None, int], TrainedModel],
-    known: Sequence[str] = (),
+    known: TrainedModel | None = None,
 ) -> Fused:
     """Bring rows into memory and let a model be made of them, by `make(done, groups, threads)`.
 
-    known: the classes there are, if they are known already.
+    known: the model that is to learn from them, if there is one.
     """
     groups: list[str] | None = None
 
     def job_of(opened: Opened, settings: Settings) -> Job:
         nonlocal groups
-        own = [float(weights.get(source.name, 1.0)) for source in opened.sources]
-        job = gathering_job(opened, settings, known, own)
+        sources = opened.sources if known is None else known.schema.modalities
+        own = [float(weights.get(source.name, 1.0)) for source in sources]
+        job = gathering_job(opened, settings, own, known)
         groups = groups_of(opened, job.alignment)
         return job
 
@@ -83,7 +97,7 @@ def more(asked: Asked, known: TrainedModel) -> Fused:
         return known.went_on(problem_of(done), [trained_on(done)])
 
     every = PerModality("--weight", {m.name: m.weight for m in known.schema.modalities})
-    return gathered(asked, every, make, known.schema.classes)
+    return gathered(asked, every, make, known)
 
 
 def made(making: Making, done: Done, groups: list[str] | None, threads: int) -> TrainedModel:

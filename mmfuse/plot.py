@@ -89,14 +89,14 @@ def _modalities(axis: Any, modalities: list[ModalityReport]) -> None:
     for k, (label, colour, shares) in enumerate(bars):
         axis.barh(places + (k - (len(bars) - 1) / 2) * height, shares, height, color=colour,
                   label=label)  # fmt: skip
-    axis.set_yticks(places, [_label(m.name) for m in modalities])
+    axis.set_yticks(places, [shown(m.name) for m in modalities])
     axis.invert_yaxis()
     axis.set(xlim=(0, 1), xlabel="share", title="modalities")
     axis.legend(frameon=False, fontsize=8)
     _plain(axis)
 
 
-def _label(name: str) -> str:
+def shown(name: str) -> str:
     """A name as text that is not mathematics."""
     return show(name).replace("$", r"\$")
 

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from mmfuse.files.output import OutputFile
-from mmfuse.files.paths import show
-from mmfuse.plot import BLUE, GREY, ORANGE, saved
+from mmfuse.plot import BLUE, GREY, ORANGE, saved, shown
 
 _MOST = 30
 
@@ -47,14 +46,14 @@ def _scores(axis: Any, told: Mapping[str, Any]) -> None:
 def _name(row: Mapping[str, Any]) -> str:
     if row["of"] == "fused":
         return "fused"
-    return f"without {show(row['name'])}" if row["of"] == "without" else show(row["name"])
+    return f"without {shown(row['name'])}" if row["of"] == "without" else shown(row["name"])
 
 
 def _confusion(axis: Any, told: Mapping[str, Any]) -> None:
     matrix = np.array(told["confusion"], np.float64)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    classes = [show(name) for name in told["classes"]]
+    classes = [shown(name) for name in told["classes"]]
     if len(classes) <= _MOST:
         axis.set_xticks(range(len(classes)), classes, rotation=90)
         axis.set_yticks(range(len(classes)), classes)

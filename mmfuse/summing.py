@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from mmfuse.core.labels import Targets
 from mmfuse.core.registry import strategy_class
 from mmfuse.core.strategy import Strategy
@@ -33,7 +35,7 @@ def summed(asked: Asked, making: Making, weights: PerModality[float]) -> Fused:
     _refuse_useless(making)
     own = making.normalize.values
     normalize = PerModality(making.normalize.option, {ALL: _NORMALIZE, **own})
-    evaluation, note = _evaluation(asked, making, normalize)
+    evaluation, note = _evaluation(asked, making, normalize, weights)
 
     def job_of(opened: Opened, settings: Settings) -> Job:
         settings = replace(settings, nan=making.nan)
@@ -49,6 +51,11 @@ def summed(asked: Asked, making: Making, weights: PerModality[float]) -> Fused:
 
 def _strategy(making: Making, opened: Opened) -> Strategy:
     task = "regression" if isinstance(opened.labels, Targets) else "classification"
+    if others := set(making.options) - {_SUM}:
+        raise UsageError(
+            f"options are set of {min(others)}, which --fuse sum does not use",
+            hint="--set sum.alpha=10",
+        )
     options = {name: _number(value) for name, value in making.options.get(_SUM, {}).items()}
     if set(options) - {"alpha"}:
         raise UsageError("sum has one option: alpha", hint="--set sum.alpha=10")
@@ -65,7 +72,10 @@ def _number(value: Any) -> Any:
 
 
 def _evaluation(
-    asked: Asked, making: Making, normalize: PerModality[str | Sequence[str]]
+    asked: Asked,
+    making: Making,
+    normalize: PerModality[str | Sequence[str]],
+    weights: PerModality[float],
 ) -> tuple[Evaluation | None, list[str]]:
     """The scores, for which rows are read once more; or why there are none."""
     if not making.folds or asked.dry_run:
@@ -89,7 +99,8 @@ def _evaluation(
             chain_of(normalize.get(name, _NORMALIZE), making.nan, learns_missing=False)
             for name in problem.names
         ]
-        found.append(evaluate_sum(problem, chains, strategy[0], making.folds, making.seed))
+        own = np.array([float(weights.get(name, 1.0)) for name in problem.names])
+        found.append(evaluate_sum(problem, chains, strategy[0], own, making.folds, making.seed))
 
     try:
         carry_out(replace(asked, save=None, plot=None, lock=None), job_of, score)

@@ -21,6 +21,7 @@ from mmfuse.files.paths import suffix
 from mmfuse.labels import NAMES, open_labels
 from mmfuse.sources import Opened
 
+_WHOLE = "classes are text or integers; --task regression takes whole numbers as they are"
 _TEXT = (".csv", ".tsv", ".txt", ".json")
 
 
@@ -46,8 +47,13 @@ def open_either(given: Any, opened: Opened) -> Labels | Targets:
         found = open_targets(given, opened)
     except InputError:
         return open_labels(given, opened)
-    known = found.values[np.isfinite(found.values)]
-    return found if (known != np.floor(known)).any() else open_labels(given, opened)
+    known = found.values[~np.isnan(found.values)]
+    if not len(known) or (known != np.floor(known)).any():
+        return found
+    try:
+        return open_labels(given, opened)
+    except InputError as error:
+        raise InputError(error.message, where=error.where, hint=_WHOLE) from error
 
 
 def _numbers(values: Any, place: str) -> NDArray[np.float64]:
@@ -59,6 +65,8 @@ def _numbers(values: Any, place: str) -> NDArray[np.float64]:
         ) from None
     if found.ndim != 1:
         raise InputError(f"numbers of shape {found.shape}; one a row is needed", where=place)
+    if np.isinf(found).any():
+        raise InputError("a number to be predicted is infinite", where=place)
     return found
 
 
@@ -79,7 +87,7 @@ def _stored(path: str, column: str | None, label: str, opened: Opened) -> Target
             opened.paths.append(other.path)
             other.verify()
     opened.paths.append(file.path)
-    return Targets(label, numbers, ids)
+    return Targets(label, _numbers(numbers, label), ids)
 
 
 def _source(module: formats.Format, file: InputFile, columns: Sequence[str | None]) -> Source:

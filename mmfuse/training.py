@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Unpack
+from typing import Any, Unpack, get_args
 
 from mmfuse.applying import Path, Reading, asked_of, go_on
+from mmfuse.core.strategy import Task
 from mmfuse.ensemble.evaluation import Calibration
-from mmfuse.errors import ModelError
+from mmfuse.errors import ModelError, UsageError
 from mmfuse.files.formats import Layout
 from mmfuse.fitting import applied_job, inputs_for
+from mmfuse.learning import task_of
 from mmfuse.making import Making, gathered, made, more
 from mmfuse.model import Model
 from mmfuse.models import load_any
@@ -23,7 +26,9 @@ from mmfuse.saving import place_of, placed
 from mmfuse.sources import Option
 from mmfuse.summing import summed
 from mmfuse.trained_model import TrainedModel
-from mmfuse.work import Fused, Task, carry_out
+from mmfuse.work import Fused, carry_out
+
+_SEEDS = 1 << 32  # as many as scikit-learn takes
 
 
 def train(
@@ -71,6 +76,9 @@ def train(
     names = [item.name for item in inputs]
     reading.setdefault("join", "outer")
     weights = PerModality.of("--weight", weight, names)
+    _refuse_odd(task, calibrate, seed, weights)
+    if plot is not None and not folds and fuse != "sum":
+        raise UsageError("--plot draws scores, and without folds there are none", hint="--folds 5")
     making = Making(
         PerModality.of("--estimator", estimator, names),
         options or {},
@@ -90,6 +98,25 @@ def train(
     if fuse == "sum":
         return summed(asked, making, weights)
     return gathered(asked, weights, partial(made, making))
+
+
+def _refuse_odd(task: str, calibrate: str | None, seed: int, weights: PerModality[float]) -> None:
+    """Raise UsageError for a value that is none of those known."""
+    for option, value, known in (
+        ("--task", task, get_args(Task)),
+        ("--calibrate", calibrate, (None, *get_args(Calibration))),
+    ):
+        if value not in known:
+            told = ", ".join(name for name in known if name)
+            raise UsageError(f"{option} is {value!r}; it must be one of {told}")
+    if not 0 <= seed < _SEEDS:
+        raise UsageError(f"--seed is {seed}; it must be from 0 to {_SEEDS - 1}")
+    for name, weight in weights.values.items():
+        if not 0 < weight < math.inf:
+            raise UsageError(
+                f"--weight of {name} is {weight}; it must be a number above zero",
+                hint="leave a modality out that is to weigh nothing",
+            )
 
 
 def train_on(
@@ -116,8 +143,7 @@ def train_on(
     asked = asked_of(
         *(inputs, reading), missing=None, nan=gathers, keep=True, fuses=False, save=placed(output)
     )
-    task: Task = "classification" if known.schema.classes else "regression"
-    return more(replace(asked, labels=labels, task=task), known)
+    return more(replace(asked, labels=labels, task=task_of(known.models)), known)
 
 
 def predict(

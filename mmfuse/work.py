@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mmfuse.core.ids import Ids, IntegerIds
 from mmfuse.core.named import Named
 from mmfuse.core.source import Progress, Sink, unseen
+from mmfuse.core.strategy import Task
 from mmfuse.files.output import commit_all
 from mmfuse.files.scratch import ScratchRoom
 from mmfuse.job import Job, Settings
@@ -30,9 +31,6 @@ from mmfuse.summary import Summary
 if TYPE_CHECKING:
     from mmfuse.model import Model
     from mmfuse.trained_model import TrainedModel
-
-Task = Literal["auto", "classification", "regression"]
-"""What labels are: classes, or numbers to be predicted."""
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from suited import suited_labels
 
 from mmfuse.core.batch import Batch
 from mmfuse.core.schema import Schema
 from mmfuse.core.strategy import Learned, Strategy
-from suited import suited_labels
 
 
 @dataclass

@@ -116,7 +116,9 @@ def test_every_strategy_and_normalisation_is_measured_and_verified():
 
     every = {name: strategy_class(name) for name in STRATEGIES.modules}
     streaming = {name for name, one in every.items() if not (one.learns or one.whole)}
-    assert set(jobs.STRATEGIES) == set(verify.STRATEGIES) == streaming
+    rules = {name for name in streaming if every[name].of_predictions}
+    assert set(jobs.RULES) == set(verify.RULES) == rules
+    assert {*jobs.STRATEGIES, *jobs.RULES} == set(verify.STRATEGIES) == streaming
     assert set(jobs.NORMALIZATIONS) == set(verify.NORMALIZATIONS) == set(NORMALIZATIONS.modules)
 
 
@@ -180,6 +182,36 @@ def test_a_wrong_output_is_refused(fused, spoil):
     folder, ids, matrix = fused
     with pytest.raises(AssertionError):
         verified(folder, *spoil(ids, matrix))
+
+
+def predictions(folder, rule):
+    """The output of a rule over small files of predictions."""
+    import data
+
+    import mmfuse
+
+    data.make(folder, "predictions", 200, ["npy"])
+    inputs = [f"{name}={folder / name}.npy" for name in ("image", "text", "audio")]
+    out = folder / "out.parquet"
+    mmfuse.fuse(rule, inputs, out, layout="vector")
+    return out
+
+
+RULES = [
+    "soft-vote", "log-pool", "product-rule", "max-rule", "min-rule", "median-rule", "hard-vote",
+    "borda-vote", "dempster-shafer", "weighted-mean",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_is_verified(rule, tmp_path):
+    import verify
+
+    out = predictions(tmp_path, rule)
+    verify.verify(tmp_path, out, rule, "none", False)
+    for other in {"max-rule", "min-rule"} - {rule}:
+        with pytest.raises(AssertionError):
+            verify.verify(tmp_path, out, other, "none", False)
 
 
 @pytest.fixture

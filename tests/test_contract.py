@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from suited import predicted, suited, suited_chain, suited_labels, suited_weight
 
 import mmfuse
 from mmfuse.core.batch import Batch
@@ -24,7 +25,6 @@ from mmfuse.core.schema import Modality, Schema
 from mmfuse.core.statistics import Moments
 from mmfuse.core.strategy import Learned, Strategy
 from mmfuse.errors import UsageError
-from suited import predicted, suited, suited_chain, suited_labels, suited_weight
 
 Matrix = NDArray[Any]
 ROWS, DIM = 150, 6
@@ -283,7 +283,7 @@ def test_symmetric_strategies_do_not_see_the_order_of_inputs(strategy: str) -> N
     modalities = inputs(strategy)
     # the first input decides the order of the rows: let it stay, and the others change places
     turned = {name: modalities[name] for name in "acb"}
-    weight = {name: suited_weight(strategy, w) for name, w in zip("abc", (0.5, 1.0, 0.25))}
+    weight = {name: suited_weight(strategy, w) for name, w in {"a": 0.5, "b": 1, "c": 0.25}.items()}
     plain, other = (matrix(strategy, m, weight=weight) for m in (modalities, turned))
     np.testing.assert_allclose(other, plain, rtol=1e-5, atol=1e-6)
     first = fuse(strategy, {name: modalities[name] for name in "bac"}, weight=weight)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
+from suited import predicted, suited, suited_labels
 
 import mmfuse
 from mmfuse.core.batch import Batch
@@ -16,7 +17,6 @@ from mmfuse.core.registry import STRATEGIES, strategy_class
 from mmfuse.core.schema import Modality, Schema
 from mmfuse.core.strategy import Learned, Strategy
 from mmfuse.errors import AlignmentError, InputError, UsageError
-from suited import predicted, suited, suited_labels
 
 Matrix = NDArray[Any]
 NAMES, DIM, IDS = "abc", 5, 700

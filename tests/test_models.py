@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from suited import predicted, suited, suited_chain, suited_weight
 
 import mmfuse
 from mmfuse.core.options import options
@@ -42,8 +43,13 @@ def made(strategy: str) -> Strategy:
     return strategy_class(strategy)(**({"n_components": WIDTH} if "n_components" in known else {}))
 
 
-def rows(first: int, stop: int, dtype: str = "float32", seed: int = 0) -> Rows:
-    """Two modalities of ids first … stop − 1 that share two factors, each in its own order."""
+def rows(
+    first: int, stop: int, dtype: str = "float32", seed: int = 0, strategy: str = "concat"
+) -> Rows:
+    """Two modalities of ids first … stop − 1 that share two factors, each in its own order.
+
+    strategy: which they are to suit.
+    """
     rng = np.random.default_rng([seed, first, stop])
     strength = np.random.default_rng(seed).normal(0, 1, (2, 2, DIM)) * [[[3.0], [1.5]]]
     factors = rng.normal(0, 1, (stop - first, 2))
@@ -51,8 +57,13 @@ def rows(first: int, stop: int, dtype: str = "float32", seed: int = 0) -> Rows:
     for m, name in enumerate(("image", "text")):
         x = 1 + factors @ strength[m] + 0.5 * rng.normal(0, 1, (stop - first, DIM))
         order = rng.permutation(stop - first)
-        found[name] = (x[order].astype(dtype), order + first)
+        found[name] = (suited(strategy, x[order].astype(dtype)), order + first)
     return found
+
+
+def going_on(strategy: str, normalize: str | None) -> str | None:
+    """Normalisations with which a model goes on, and after which probabilities are such still."""
+    return "l2,softmax" if predicted(strategy) == "classes" else normalize
 
 
 def joined(*parts: Rows) -> Rows:
@@ -124,7 +135,7 @@ def assert_same_model(one: mmfuse.Model, other: mmfuse.Model) -> None:
         assert found.keys() == expected.keys()
         for name, array in expected.items():
             assert_close(found[name], array)
-    fresh = rows(900, 950, "float64")
+    fresh = rows(900, 950, "float64", strategy=one.strategy)
     assert_close(apply(one, fresh, dtype="float64"), apply(other, fresh, dtype="float64"))
 
 
@@ -132,8 +143,9 @@ def assert_same_model(one: mmfuse.Model, other: mmfuse.Model) -> None:
 
 
 def assert_fit_and_apply_are_fuse(strategy: str, normalize: str | None, dtype: str) -> None:
-    modalities = rows(0, 70, dtype)
-    how: dict[str, Any] = {"normalize": normalize, "weight": {"text": 2}, "dtype": dtype}
+    modalities = rows(0, 70, dtype, strategy=strategy)
+    how: dict[str, Any] = {"normalize": suited_chain(strategy, normalize), "dtype": dtype}
+    how["weight"] = {"text": suited_weight(strategy, 0.5)}
     fused = mmfuse.fuse(made(strategy), modalities, threads=1, **how)
     model = fit(strategy, modalities, **how)
     applied = mmfuse.apply(model, modalities, threads=1)
@@ -164,8 +176,9 @@ def test_fit_and_apply_are_fuse_with_every_chain(
 
 @every_strategy
 def test_a_saved_model_is_the_model(strategy: str, tmp_path: Path) -> None:
-    modalities, fresh = rows(0, 70), rows(900, 930)
-    how: dict[str, Any] = {"normalize": {"image": "l2,zscore"}, "weight": {"text": 0.5}}
+    modalities, fresh = (rows(*ids, strategy=strategy) for ids in ((0, 70), (900, 930)))
+    how: dict[str, Any] = {"normalize": {"image": going_on(strategy, "l2,zscore")}}
+    how["weight"] = {"text": suited_weight(strategy, 0.5)}
     model = fit(strategy, modalities, tmp_path / "fitted", **how)
     mmfuse.fuse(made(strategy), modalities, save=tmp_path / "saved", threads=1, **how)
     mmfuse.merge([tmp_path / "fitted", fit(strategy, fresh, **how)], tmp_path / "merged")
@@ -187,7 +200,7 @@ def test_saving_what_was_loaded_gives_the_same_bytes(strategy: str, tmp_path: Pa
     from mmfuse.model_file import write_model
 
     path = tmp_path / "model"
-    fit(strategy, rows(0, 70), path, normalize="minmax")
+    fit(strategy, rows(0, 70, strategy=strategy), path, normalize=suited_chain(strategy, "minmax"))
     with OutputFile(str(tmp_path / "again")) as file:
         write_model(mmfuse.load(path), file)
         file.commit()
@@ -241,8 +254,9 @@ def test_nothing_is_changed_by_being_used() -> None:
 
 
 def assert_parts_are_the_whole(strategy: str, normalize: str | None) -> None:
-    parts = [rows(0, 60), rows(60, 75), rows(75, 160)]
-    how: dict[str, Any] = {"normalize": normalize, "weight": {"text": 2}}
+    parts = [rows(*ids, strategy=strategy) for ids in ((0, 60), (60, 75), (75, 160))]
+    how: dict[str, Any] = {"normalize": normalize}
+    how["weight"] = {"text": suited_weight(strategy, 0.5)}
     whole = fit(strategy, joined(*parts), **how)
     models = [fit(strategy, part, **how) for part in parts]
     assert_same_model(mmfuse.merge(models), whole)
@@ -252,7 +266,7 @@ def assert_parts_are_the_whole(strategy: str, normalize: str | None) -> None:
 
 @every_strategy
 def test_models_of_parts_are_the_model_of_the_whole(strategy: str) -> None:
-    assert_parts_are_the_whole(strategy, "zscore")
+    assert_parts_are_the_whole(strategy, going_on(strategy, "zscore"))
 
 
 @pytest.mark.parametrize("strategy", ["concat", "pca"])
@@ -498,10 +512,12 @@ NEEDING = [name for name in ROW_WISE if not strategy_class(name).fuses_present]
 def test_a_modality_that_is_not_given_is_one_that_every_row_lacks(
     strategy: str, absent: str
 ) -> None:
-    model, fresh = fit(strategy, rows(0, 70), normalize="zscore"), rows(900, 930)
+    known, fresh = (rows(*ids, strategy=strategy) for ids in ((0, 70), (900, 930)))
+    model = fit(strategy, known, normalize=suited_chain(strategy, "zscore"))
     given = {name: value for name, value in fresh.items() if name != absent}
     found = mmfuse.apply(model, given)
-    other = chosen(joined(rows(800, 801), fresh), absent, np.array([800]))
+    other = joined(rows(800, 801, strategy=strategy), fresh)
+    other = chosen(other, absent, np.array([800]))
     outer = mmfuse.apply(model, other, join="outer")
     assert found.matrix is not None
     assert outer.matrix is not None

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from suited import suited, suited_labels
 
 import mmfuse
 from mmfuse.core.registry import STRATEGIES, strategy_class
@@ -43,7 +44,27 @@ def r_squared(x: Matrix, z: Matrix) -> float:
     return float(1 - (left**2).sum() / (x**2).sum())
 
 
-LEARNED = [name for name in STRATEGIES.modules if strategy_class(name).learns]
+EVERY = {name: strategy_class(name) for name in STRATEGIES.modules}
+LEARNED = [name for name, one in EVERY.items() if one.learns and not one().predicts]
+PREDICTING = [name for name, one in EVERY.items() if one().predicts]
+
+
+@pytest.mark.parametrize("strategy", PREDICTING)
+def test_of_what_is_predicted_there_are_no_components(
+    strategy: str, tmp_path: Path, call: Any
+) -> None:
+    given = {name: suited(strategy, x[:, :4]) for name, x in blocks().items()}
+    place, numbers = tmp_path / "m.safetensors", suited_labels(strategy, np.arange(N))
+    found = mmfuse.fit(strategy, given, place, labels=numbers).model
+    assert found is not None
+    told = mmfuse.explain(found)
+    assert (told.components, told.spectrum, told.chance, told.measure) == ([], [], None, "")
+    for m, x in zip(told.modalities, given.values(), strict=True):
+        assert (m.kept, m.rows) == (None, N)
+        assert m.energy == pytest.approx((x**2).sum() / N)
+    shown = call("inspect", place)
+    assert (shown.code, shown.err) == (0, "")
+    assert all(name in shown.out for name in given)
 
 
 @pytest.mark.parametrize("strategy", LEARNED)

@@ -17,6 +17,8 @@ from mmfuse.core.statistic import Statistic
 from mmfuse.errors import UsageError
 
 Learned = Mapping[str, NDArray[Any]]
+Task = Literal["auto", "classification", "regression"]
+"""What labels are: classes, or numbers to be predicted; with auto, they tell."""
 Extras = Mapping[str, NDArray[Any]]
 """Further columns `(k,)` of fused rows, by name."""
 

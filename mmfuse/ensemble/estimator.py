@@ -29,7 +29,8 @@ class Estimator(ABC):
     hidden: parameters of scikit-learn that are no options.
     types: classes that a stored object may be made of, by their full names.
     unneeded: attributes that are not stored.
-    row_by_row: whether what an object predicts of a row is the same, to the bit, beside any others.
+    row_by_row: whether what an object predicts of a row is the same, to the bit, beside any others,
+        if there is one.
     options: values of parameters of scikit-learn.
     """
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmfuse.ensemble.modality_model import ModalityModel, Recipe
+from mmfuse.ensemble.pool import side_by_side
 from mmfuse.ensemble.problem import Problem
 from mmfuse.ensemble.trained import Array
 from mmfuse.errors import InputError
@@ -88,5 +88,5 @@ def _predictions(
         model = ModalityModel.fit(recipes[m], x[learned], y[learned], len(problem.classes), seed)
         return m, away, rows, model.predict(x[rows])
 
-    with ThreadPoolExecutor(threads) as pool:
+    with side_by_side(threads) as pool:
         yield from pool.map(work, tasks)

@@ -19,7 +19,7 @@ from mmfuse.ensemble.selection import selected_weights
 from mmfuse.ensemble.stacking import apply_stack, learn_stack
 from mmfuse.ensemble.trained import Array, Labels
 from mmfuse.ensemble.weights import learned_weights
-from mmfuse.errors import UsageError
+from mmfuse.errors import InputError, UsageError
 
 Learned = Mapping[str, NDArray[Any]]
 Present = NDArray[np.bool_]
@@ -32,6 +32,8 @@ class Rule(ABC):
 
     learns: bool = False
     """Whether what it learns depends on what the models predict."""
+    weighs: bool = False
+    """Whether the weights that are given count."""
 
     @abstractmethod
     def learn(self, p: Array, present: Present, y: Labels, weights: Array) -> dict[str, Any]:
@@ -56,9 +58,18 @@ class ByStrategy(Rule):
     strategy: PredictionRule | Forecast
     learns: bool = False
 
+    @property
+    def weighs(self) -> bool:  # type: ignore[override]
+        return self.strategy.weighs and not self.learns
+
     def learn(self, p: Array, present: Present, y: Labels, weights: Array) -> dict[str, Any]:
         if isinstance(self.strategy, LearnedForecast):
             whole = present.all(axis=1)
+            if whole.sum() < 2:
+                raise InputError(
+                    "fewer than two rows have every model and a number to learn from",
+                    hint="fewer --folds, or weighted-mean, which learns nothing of such rows",
+                )
             return {"errors": np.cov(p[:, whole, 0] - y[whole], ddof=0).reshape(len(p), len(p))}
         if isinstance(self.strategy, Forecast):
             return {"weights": weights}
@@ -127,10 +138,13 @@ def _labelled(scores: Array) -> tuple[Array, dict[str, Any]]:
 
 def rule_of(name: str, classes: int, *, learn_weights: bool = False) -> Rule:
     """The rule of that name, for so many classes, 0 for numbers. Raises UsageError."""
-    if name == "stack":
-        return Stack()
-    if name == "select":
-        return Select()
+    if name in OWN:
+        if learn_weights:
+            raise UsageError(
+                f"{name} does not take learned weights: it learns more than weights",
+                hint="soft-vote and log-pool do",
+            )
+        return Stack() if name == "stack" else Select()
     if name == "sum":
         raise UsageError(
             "a sum is of models that are learned together", hint="mmfuse.train(fuse='sum') does"

@@ -106,7 +106,7 @@ def _refuse_misfit(found: Any, estimator: Estimator, dim: int, classes: int) -> 
             raise ModelError("a model whose classes are not in order")
         if own[0] < 0 or own[-1] >= classes:
             raise ModelError(f"a model of other than these {classes:,} classes")
-    if getattr(found, "n_jobs", None) is not None or getattr(found, "verbose", 0):
+    if getattr(found, "n_jobs", None) is not None or getattr(found, "verbose", False):
         raise ModelError("a model that starts threads, or prints")
     refuse_unsound(found, estimator)
 

@@ -18,10 +18,16 @@ from mmfuse.ensemble.trained import Array
 
 
 def evaluate_sum(
-    problem: Problem, chains: Sequence[Chain], strategy: Strategy, folds: int, seed: int
+    problem: Problem,
+    chains: Sequence[Chain],
+    strategy: Strategy,
+    weights: Array,
+    folds: int,
+    seed: int,
 ) -> Evaluation:
     """Cross-validated scores of the strategy `additive` on all modalities, on each, and on all
-    others. chains: of their normalisations, which have not learned. See `evaluate`."""
+    others. chains: of their normalisations, which have not learned. weights: `(M,)`, of modalities.
+    See `evaluate`."""
     parts = problem.folds(folds, seed)
 
     def predict(models: Sequence[int]) -> Predicted:
@@ -30,7 +36,7 @@ def evaluate_sum(
         for k in range(folds):
             own, others = (parts == k) & has, (parts != k) & has
             if own.any():
-                out[own] = _predicted(problem, chains, strategy, models, others, own)
+                out[own] = _predicted(problem, chains, strategy, weights, models, others, own)
         return predicted(out)
 
     every = list(range(len(problem.names)))
@@ -47,6 +53,7 @@ def _predicted(
     problem: Problem,
     chains: Sequence[Chain],
     strategy: Strategy,
+    weights: Array,
     models: Sequence[int],
     others: NDArray[np.bool_],
     own: NDArray[np.bool_],
@@ -58,6 +65,7 @@ def _predicted(
         known = others & problem.present[:, m]
         chain, _ = learned_on(chains[m], problem.blocks[m][known])
         x = normalized(chain, problem.blocks[m].copy())
+        x *= x.dtype.type(weights[m])
         train.append(x[others])
         test.append(x[own])
     schema = Schema(

@@ -188,7 +188,7 @@ class Stored:
 
     def predict(self, x: NDArray[Any]) -> Array:
         """As `Trained.predict`."""
-        height = len(x) if self.estimator.row_by_row else _ROWS
+        height = max(len(x), 2) if self.estimator.row_by_row else _ROWS
         rows = np.zeros((-(-len(x) // height) * height, x.shape[1]))
         rows[: len(x)] = x
         with _errors("be applied"), _threads().limit(limits=1, user_api="openmp"):

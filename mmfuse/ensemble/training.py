@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +25,7 @@ class Plan:
 
     recipes: one a modality. fuse: a name of `rules`. weights: `(M,)`; learn_weights: whether they
     are learned instead. folds: of cross-validation; 0 for no scores. calibration: of what is
-    fused. threads: models that are made at a time.
+    fused. threads: models that are made at a time, without a fold.
     """
 
     recipes: Sequence[Recipe]
@@ -82,17 +81,16 @@ def train(problem: Problem, plan: Plan) -> Training:
 
 
 def _models(problem: Problem, plan: Plan) -> list[ModalityModel]:
-    """The models of all rows."""
-
-    def work(m: int) -> ModalityModel:
+    """The models of all rows, one after the other: warnings are of the whole process, and which
+    model they are of is told."""
+    models = []
+    for m, recipe in enumerate(plan.recipes):
         has = problem.present[:, m]
         if not has.any():
             raise InputError(f"no labelled row has {problem.names[m]}: there is nothing to learn")
         x, y = problem.blocks[m][has], problem.y[has]
-        return ModalityModel.fit(plan.recipes[m], x, y, len(problem.classes), plan.seed)
-
-    with ThreadPoolExecutor(plan.threads) as pool:
-        return list(pool.map(work, range(len(problem.names))))
+        models.append(ModalityModel.fit(recipe, x, y, len(problem.classes), plan.seed))
+    return models
 
 
 def _refuse_useless(problem: Problem, plan: Plan) -> None:
@@ -107,3 +105,6 @@ def _refuse_useless(problem: Problem, plan: Plan) -> None:
         raise UsageError("--calibrate is for probabilities of classes, and these are numbers")
     if plan.learn_weights and plan.weights is not None and (plan.weights != 1).any():
         raise UsageError("--weight and --learn-weights exclude each other")
+    if not rule.weighs and plan.weights is not None and (plan.weights != 1).any():
+        able = "soft-vote, log-pool and hard-vote do" if problem.classes else "weighted-mean does"
+        raise UsageError(f"{plan.fuse} takes no weights of models", hint=able)

@@ -46,6 +46,7 @@ class Boosting(Estimator):
         }
     )  # fmt: skip
     unneeded = frozenset({"closs", "_feature_subsample_rng"})
+    row_by_row = True
 
     def classifier(self, seed: int) -> Any:
         ensemble = require_sklearn("ensemble")

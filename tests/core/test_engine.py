@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from suited import predicted, suited, suited_chain, suited_labels, suited_weight
 
 from mmfuse.core.aligned import Aligned
 from mmfuse.core.chain import Stage
@@ -17,7 +18,6 @@ from mmfuse.core.plan import Plan
 from mmfuse.core.registry import NORMALIZATIONS, STRATEGIES, normalization, strategy_class
 from mmfuse.core.schema import Modality, Schema
 from mmfuse.core.source import ArrayReader, Matrix, Sink, Taken
-from suited import predicted, suited, suited_chain, suited_labels, suited_weight
 
 ROWS, DIM = 700, 5
 CUTS = [(block, threads) for block in (16, 48, 4096) for threads in (1, 2, 5)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from mmfuse.core.linear_map import LinearMap, scaling
 from mmfuse.core.present_scatter import PresentScatter
 from mmfuse.core.scatter import Scatter
 from mmfuse.core.statistic import Statistic
+from mmfuse.core.target_scatter import TargetScatter
 from mmfuse.errors import ModelError
 
 Matrix = NDArray[np.float64]
@@ -25,19 +27,23 @@ EMPTY: dict[str, Callable[[], Statistic]] = {
     "scatter": lambda: Scatter.empty(DIMS),
     "classes": lambda: ClassScatter.empty(DIMS, CLASSES),
     "present": lambda: PresentScatter.empty(DIMS, WEIGHTS),
+    "targets": lambda: TargetScatter.empty(DIMS),
 }
 every = pytest.mark.parametrize("kind", EMPTY)
 
 
-def rows(n: int, seed: int, lacking: bool = True, far: float = 0.0) -> Batch:
-    """Rows of two modalities; some lack one, none both, and some have no label."""
+def rows(n: int, seed: int, kind: str = "classes", lacking: bool = True) -> Batch:
+    """Rows of two modalities; some lack one, none both, and some have no label, or no number."""
     rng = np.random.default_rng(seed)
-    blocks = [rng.normal(far, 1 + m, (n, dim)) for m, dim in enumerate(DIMS)]
+    blocks = [rng.normal(0, 1 + m, (n, dim)) for m, dim in enumerate(DIMS)]
     has = rng.random((n, len(DIMS))) > (0.3 if lacking else -1)
     has[:, 0] |= ~has.any(axis=1)
     for m, block in enumerate(blocks):
         block[~has[:, m]] = 0
-    return Batch(blocks, np.ones(len(DIMS)), has, rng.integers(-1, CLASSES, n))
+    labels: NDArray[Any] = rng.integers(-1, CLASSES, n)
+    if kind == "targets":
+        labels = np.where(labels < 0, np.nan, blocks[0][:, 0] + rng.normal(5, 1, n))
+    return Batch(blocks, np.ones(len(DIMS)), has, labels)
 
 
 def cut(batch: Batch, start: int, stop: int) -> Batch:
@@ -67,7 +73,7 @@ def assert_same(a: Statistic, b: Statistic, scale: float = 1.0) -> None:
     tiles=st.booleans(),
 )
 def test_any_cut_gives_the_same(kind: str, n: int, seed: int, cuts: list[int], tiles: bool) -> None:
-    batch = rows(n, seed)
+    batch = rows(n, seed, kind)
     whole = EMPTY[kind]().gather([batch])
     ends = sorted({0, n, *(min(c, n) for c in cuts)})
     parts = [cut(batch, a, b) for a, b in pairwise(ends)]
@@ -84,7 +90,7 @@ def test_any_cut_gives_the_same(kind: str, n: int, seed: int, cuts: list[int], t
 @settings(deadline=None, max_examples=40)
 @given(sizes=st.lists(st.integers(0, 20), min_size=3, max_size=3), seed=st.integers(0, 1000))
 def test_merging_has_a_neutral_and_no_order(kind: str, sizes: list[int], seed: int) -> None:
-    a, b, c = (EMPTY[kind]().gather([rows(n, seed + k)]) for k, n in enumerate(sizes))
+    a, b, c = (EMPTY[kind]().gather([rows(n, seed + k, kind)]) for k, n in enumerate(sizes))
     assert_same(a.merge(b).merge(c), a.merge(b.merge(c)))
     assert_same(a.merge(b), b.merge(a))
     for one, other in ((a, EMPTY[kind]()), (EMPTY[kind](), a)):
@@ -95,15 +101,16 @@ def test_merging_has_a_neutral_and_no_order(kind: str, sizes: list[int], seed: i
 
 @every
 def test_means_that_are_large_cost_no_precision(kind: str) -> None:
-    near, far = rows(400, 1), rows(400, 1, far=0.0)
+    near = rows(400, 1, kind)
+    assert near.labels is not None
     shifted = Batch(
         [
-            np.where(far.present[:, m, None], block + 1e8, 0)  # type: ignore[index]
-            for m, block in enumerate(far.blocks)
+            np.where(near.present[:, m, None], block + 1e8, 0)  # type: ignore[index]
+            for m, block in enumerate(near.blocks)
         ],
-        far.weights,
-        far.present,
-        far.labels,
+        near.weights,
+        near.present,
+        near.labels + 1e8 if kind == "targets" else near.labels,
     )
     parts = [cut(shifted, k, k + 50) for k in range(0, 400, 50)]
     plain, moved = EMPTY[kind]().gather([near]), EMPTY[kind]()
@@ -116,7 +123,7 @@ def test_means_that_are_large_cost_no_precision(kind: str) -> None:
 
 @every
 def test_mapped_is_what_is_gathered_of_mapped_rows(kind: str) -> None:
-    batch = rows(80, 2)
+    batch = rows(80, 2, kind)
     rng = np.random.default_rng(0)
     shift = rng.normal(size=3)
     maps: Sequence[Sequence[LinearMap]] = [
@@ -134,7 +141,7 @@ def test_mapped_is_what_is_gathered_of_mapped_rows(kind: str) -> None:
 
 @every
 def test_restored_from_its_arrays(kind: str) -> None:
-    found = EMPTY[kind]().gather([rows(50, 3)])
+    found = EMPTY[kind]().gather([rows(50, 3, kind)])
     again = EMPTY[kind]().restored(found.arrays())
     assert again.n == found.n
     for name, array in found.arrays().items():
@@ -152,7 +159,7 @@ def test_restored_from_its_arrays(kind: str) -> None:
 # --- by their formulas --------------------------------------------------------------------------
 
 
-def complete(batch: Batch) -> tuple[Matrix, NDArray[np.int64]]:
+def complete(batch: Batch) -> tuple[Matrix, NDArray[Any]]:
     assert batch.present is not None
     assert batch.labels is not None
     whole = batch.present.all(axis=1)
@@ -202,3 +209,14 @@ def test_present_scatter_by_its_formula() -> None:
     for m, own in enumerate(found.own):
         alone = batch.blocks[m][has[:, m]]
         np.testing.assert_allclose(own.covariance, np.cov(alone.T))
+
+
+def test_target_scatter_by_its_formula() -> None:
+    batch = rows(90, 7, "targets")
+    x, numbers = complete(batch)
+    known = np.isfinite(numbers)
+    found = TargetScatter.empty(DIMS).gather([batch])
+    assert 0 < found.n == known.sum() < len(x)
+    np.testing.assert_allclose(found.covariance, np.cov(x[known].T))
+    off = x[known] - numbers[known, None]
+    np.testing.assert_allclose(found.errors, np.cov(off.T, ddof=0), atol=1e-12)
