@@ -94,8 +94,8 @@ def fuse(
     save: a file for the model, which `apply` applies to new rows.
     report: whether the summary tells what was learned, see `explain`; with correlations also what
         is chance. plot: a file in which that is drawn, of a suffix that matplotlib knows.
-    labels: of supervised strategies, what they learn from: a file (`FILE[:COLUMN]`), an array, or
-        a pair (array, ids). Of those that predict numbers they are numbers.
+    labels: what supervised strategies learn from: a file (`FILE[:COLUMN]`), an array, or a pair
+        (array, ids); numbers where those are predicted.
     threads: None for one a processor. memory: working memory in bytes.
     progress: called as rows are done; see `core.source.Progress`.
 
@@ -113,15 +113,12 @@ def fuse(
     keep = save is not None or report or plot is not None
     settings = Settings(joining, missing, dtype, nan, threads, memory, time=timed, keep=keep)
     settings = replace(settings, shuffle=chosen.correlates and (report or plot is not None))
-    named = chosen.predicts is not None
-    wanted = OutputOptions(format, layout, compression, clobber, shard_rows, named)
-    task = task_of(chosen)
-    beside = {"lock": lock, "save": save, "labels": labels, "task": task, "report": report}
-    beside |= {"plot": plot, "dry_run": dry_run, "progress": progress}
+    wanted = OutputOptions(format, layout, compression, clobber, shard_rows, bool(chosen.predicts))
+    beside = {"lock": lock, "save": save, "labels": labels, "report": report, "plot": plot}
+    beside |= {"task": task_of(chosen), "dry_run": dry_run, "progress": progress}
     asked = Asked(inputs, how, settings, output, wanted, **beside)
-    norms = PerModality.of("--normalize", normalize, names)
-    weights = PerModality.of("--weight", weight, names)
-    make = partial(new_job, command, chosen, norms, weights)
+    chains = PerModality.of("--normalize", normalize, names)
+    make = partial(new_job, command, chosen, chains, PerModality.of("--weight", weight, names))
     return carry_out(asked, make, model_of if keep else None)
 
 

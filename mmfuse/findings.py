@@ -51,8 +51,9 @@ def fitting_rows(sources: Sequence[Source], ids: Ids) -> Iterator[None]:
         hint = error.hint
         if hint is not None and source is not None:
             hint = hint.replace("NAME", source.name)
+        odd = "".join(f" ({note})" for note in source.notes) if source is not None else ""
         raise InputError(
-            f"{error.message}; the first ids: {told}",
+            f"{error.message}{odd}; the first ids: {told}",
             where=None if source is None else source.label,
             hint=hint,
         ) from None

@@ -46,7 +46,9 @@ def run(job: Job, sink_of: SinkOf | None, scratch: Scratch, progress: Progress) 
         rows are only learned from.
     Raises InputError for values that are not finite, unless the settings say what to do.
     """
-    with ExitStack() as opened, one_blas_thread(job.fusion.strategy.learns):
+    strategy = job.fusion.strategy
+    pins = strategy.learns or bool(strategy.predicts)
+    with ExitStack() as opened, one_blas_thread(pins):
         lesson = gathered = None
         if job.plan.columns:
             assert sink_of is not None

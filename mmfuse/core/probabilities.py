@@ -40,6 +40,8 @@ def refuse_others(batch: Batch) -> None:
 def _told(block: Block, total: float) -> tuple[str, str]:
     """The message and the hint."""
     low, high = float(block.min()), float(block.max())
+    if low == high == 0:
+        return "these are no probabilities: rows of zeros alone", "leave such rows out of the file"
     if low < 0:
         kind, cure = f"values from {low:.4g} to {high:.4g}", "logits"
         made = "takes them for logits, and their softmax"

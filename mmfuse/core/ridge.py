@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from mmfuse.core.class_scatter import ClassScatter
-from mmfuse.core.scatter import Array
-from mmfuse.core.target_scatter import TargetScatter
+from mmfuse.core.scatter import Array, Scatter
+from mmfuse.core.whitening import whitener
 from mmfuse.errors import InputError
 
 
@@ -20,11 +20,13 @@ class Ridge(NamedTuple):
     intercept: Array
 
 
-def ridge_of(gathered: ClassScatter | TargetScatter, alpha: float) -> Ridge:
+def ridge_of(gathered: ClassScatter | Scatter, alpha: float) -> Ridge:
     """The coefficients that make Σ ‖y − ŷ‖² + alpha ‖coef‖² least; the intercept is not penalised.
 
-    y: of classes their one-hot vectors, of which C are predicted; else the number, and C is 1.
-    Raises InputError where there is no row to learn from.
+    gathered: rows by class, whose one-hot vectors are predicted, so that a row's ŷ sums to 1; or
+    rows whose last column is the number that is predicted of the others, and C is 1. With alpha 0
+    directions in which the rows do not vary count for nothing.
+    Raises InputError where there is no row, or statistics have left the range of float64.
 
     Hoerl & Kennard (1970), Ridge regression: biased estimation for nonorthogonal problems.
     """
@@ -32,13 +34,14 @@ def ridge_of(gathered: ClassScatter | TargetScatter, alpha: float) -> Ridge:
         raise InputError("no row has every modality and a label: there is nothing to learn from")
     if isinstance(gathered, ClassScatter):
         spread = gathered.spread
-        matrix = gathered.within + spread.T @ spread
-        against = np.sqrt(gathered.counts) * spread.T  # Σ (x − mean)(y − mean of y)ᵀ
+        scatter = gathered.within + spread.T @ spread
+        against = spread.T * np.sqrt(gathered.counts)  # Σ (x − mean)(y − mean of y)ᵀ
         mean, intercept = gathered.mean, gathered.counts / gathered.n
     else:
-        matrix, against = gathered.joint.matrix[:-1, :-1], gathered.joint.matrix[:-1, -1:]
-        mean, intercept = gathered.joint.mean[:-1], gathered.joint.mean[-1:]
-    return Ridge(_solved(matrix, against, alpha), mean, intercept)
+        scatter, against = gathered.matrix[:-1, :-1], gathered.matrix[:-1, -1:]
+        mean, intercept = gathered.mean[:-1], gathered.mean[-1:]
+    root = whitener(scatter, gathered.n, ridge=alpha)
+    return Ridge(root @ (root.T @ against), mean, intercept)
 
 
 def shares_of(scores: Array) -> Array:
@@ -47,13 +50,3 @@ def shares_of(scores: Array) -> Array:
     positive = np.maximum(scores, 0)
     shares: Array = positive / positive.sum(axis=1, keepdims=True)
     return shares
-
-
-def _solved(matrix: Array, against: Array, alpha: float) -> Array:
-    """(matrix + alpha I)⁻¹ against; with alpha=0 the shortest solution there is."""
-    values, vectors = np.linalg.eigh(matrix)
-    ridged = np.maximum(values, 0) + alpha
-    kept = ridged > len(values) * np.finfo(np.float64).eps * max(float(ridged.max()), 1e-300)
-    inverse = np.divide(1, ridged, out=np.zeros_like(ridged), where=kept)
-    found: Array = vectors @ (inverse[:, None] * (vectors.T @ against))
-    return found

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from mmfuse.core.batch import Batch
 from mmfuse.core.class_scatter import ClassScatter
 from mmfuse.core.products import multiply_rows
+from mmfuse.core.ridge import ridge_of, shares_of
 from mmfuse.core.scatter import Scatter
 from mmfuse.core.whitening import whitener
 from mmfuse.ensemble.estimator import Estimator
@@ -29,34 +30,6 @@ Solved = tuple[Array, Array, Array]
 """coef, mean, intercept."""
 
 _TILE = 1 << 14
-
-
-def ridge_of(gathered: ClassScatter, alpha: float) -> Solved:
-    """Regress the one-hot classes on the rows: coef = (Sxx + αI)⁻¹ Sxy, the intercept unpenalised.
-
-    A row's scores sum to one; some may be negative. A class without rows has zeros. With α = 0
-    directions in which the rows do not vary count for nothing. Raises InputError for statistics
-    that have left the range of float64.
-
-    Hoerl & Kennard (1970), Ridge regression.
-    """
-    spread, share = gathered.spread, gathered.counts / max(gathered.n, 1)
-    products = spread.T * np.sqrt(gathered.counts)  # n_c (mean of class c − mean of all)
-    coef = _ridge(gathered.within + spread.T @ spread, products, gathered.n, alpha)
-    return coef, gathered.mean, share
-
-
-def ridge_regression_of(gathered: Scatter, alpha: float) -> Solved:
-    """Regress the last column of the rows gathered on all others, likewise; C = 1."""
-    products = gathered.matrix[:-1, -1:]
-    coef = _ridge(gathered.matrix[:-1, :-1], products, gathered.n, alpha)
-    return coef, gathered.mean[:-1], gathered.mean[-1:]
-
-
-def _ridge(scatter: Array, products: Array, n: int, alpha: float) -> Array:
-    root = whitener(scatter, n, ridge=alpha)
-    coef: Array = root @ (root.T @ products)
-    return coef
 
 
 def lda_of(gathered: ClassScatter, shrinkage: float = 0.0) -> Solved:
@@ -85,13 +58,6 @@ def softmax(scores: Array) -> Array:
     """exp(s) / Σ exp(s) of every row of `(n, C)`, in place; −∞ gives exactly 0."""
     scores -= scores.max(axis=1, keepdims=True)
     np.exp(scores, out=scores)
-    scores /= scores.sum(axis=1, keepdims=True)
-    return scores
-
-
-def positive_share(scores: Array) -> Array:
-    """max(s, 0) / Σ max(s, 0) of every row of `(n, C)` whose scores sum to one, in place."""
-    np.maximum(scores, 0, out=scores)
     scores /= scores.sum(axis=1, keepdims=True)
     return scores
 
@@ -147,7 +113,7 @@ class Linear:
         scores += self.intercept
         if not self.classes:
             return scores
-        return (positive_share if self.estimator.name == "ridge" else softmax)(scores)
+        return (shares_of if self.estimator.name == "ridge" else softmax)(scores)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """As `Trained.arrays`."""
@@ -243,9 +209,9 @@ def _penalty(estimator: Estimator) -> float:
 
 
 def _solved(estimator: Estimator, gathered: ClassScatter | Scatter, penalty: float) -> Solved:
-    if isinstance(gathered, Scatter):
-        return ridge_regression_of(gathered, penalty)
-    return (ridge_of if estimator.name == "ridge" else lda_of)(gathered, penalty)
+    if isinstance(gathered, Scatter) or estimator.name == "ridge":
+        return ridge_of(gathered, penalty)
+    return lda_of(gathered, penalty)
 
 
 def _taken(given: dict[str, NDArray[Any]], dim: int, classes: int) -> Solved:

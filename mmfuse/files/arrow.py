@@ -15,7 +15,7 @@ from mmfuse.core.source import Matrix, Source
 from mmfuse.core.transpose import transposed
 from mmfuse.errors import AlignmentError, InputError, count
 from mmfuse.files.checks import checked_text, ids_of_text, told_rows
-from mmfuse.files.columns import BESIDE, Choice, Kind, choose
+from mmfuse.files.columns import Choice, Kind, beside, choose
 from mmfuse.files.formats import Reading
 from mmfuse.files.inputs import InputFile, reading
 from mmfuse.files.times import times_of_column
@@ -138,7 +138,8 @@ def _presence_columns(schema: pa.Schema) -> list[str]:
     """The columns of a fused file beside its features, such as which modalities a row had."""
     if b"mmfuse" not in (schema.metadata or {}):
         return []
-    return [name for name in schema.names if name.startswith("present_") or name in BESIDE]
+    present = [name for name in schema.names if name.startswith("present_")]
+    return [*present, *beside(schema.names)]
 
 
 def _flags(schema: pa.Schema) -> list[str]:
@@ -146,9 +147,9 @@ def _flags(schema: pa.Schema) -> list[str]:
     import pyarrow as pa
 
     truth = (field.name for field in schema if pa.types.is_boolean(field.type))
-    predicted = BESIDE if {"n_models", "label"} <= set(schema.names) else ("n_models",)
     present = [name for name in truth if name.startswith("present_")]
-    return [*present, *(name for name in schema.names if name in predicted)]
+    known = beside(schema.names)
+    return [*present, *(known if {"n_models", "label"} <= set(known) else {"n_models"} & set(known))]
 
 
 def _index_columns(schema: pa.Schema) -> list[str]:

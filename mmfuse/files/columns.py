@@ -23,6 +23,7 @@ NEVER_FEATURES = {
 }  # fmt: skip
 BESIDE = ("time_ns", "n_models", "conflict", "unknown", "label")
 """What mmfuse writes beside the features, and `present_MODALITY`."""
+_BELIEFS = ["conflict", "unknown", "n_models"]
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,15 @@ def choose(
             hint="name the feature columns with --column NAME=COLUMN",
         )
     return Choice(ids, None, features, _left_out(kinds, {ids, *features, *present}))
+
+
+def beside(names: Sequence[str]) -> list[str]:
+    """Those of a fused file's columns that may stand beside its features, `BESIDE`.
+
+    Classes may be called `conflict` or `unknown` too, but `n_models` follows on no such two.
+    """
+    runs = any(list(names[k : k + 3]) == _BELIEFS for k in range(len(names)))
+    return [name for name in names if name in BESIDE and (runs or name not in _BELIEFS[:2])]
 
 
 def choose_ids(names: Sequence[str], named: str | None) -> str:

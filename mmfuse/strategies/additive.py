@@ -63,7 +63,8 @@ class Additive(Strategy):
     def solve(self, schema: Schema, gathered: Statistic | None = None) -> Learned:
         """`mean_m`, μ_m of shape `(d_m,)`; `weights_m`, W_m of shape `(d_m, C)`; `intercept`, b."""
         assert isinstance(gathered, ClassScatter | TargetScatter)
-        coef, mean, intercept = ridge_of(gathered, self.alpha)
+        joint = gathered.joint if isinstance(gathered, TargetScatter) else gathered
+        coef, mean, intercept = ridge_of(joint, self.alpha)
         return {**split(schema, mean, coef), "intercept": intercept}
 
     def fuse(self, batch: Batch, out: Block, learned: Learned) -> Extras:

@@ -10,8 +10,9 @@ from sklearn.linear_model import Ridge
 
 from mmfuse.core.batch import Batch
 from mmfuse.core.class_scatter import ClassScatter
+from mmfuse.core.ridge import ridge_of, shares_of
 from mmfuse.core.scatter import Scatter
-from mmfuse.ensemble.linear import lda_of, positive_share, ridge_of, ridge_regression_of, softmax
+from mmfuse.ensemble.linear import lda_of, softmax
 
 
 def by_class(x, y, classes: int = 3, widths=None) -> ClassScatter:
@@ -45,7 +46,7 @@ def test_ridge_of_classes_is_scikit_learns_of_one_hot_numbers(load, alpha):
 def test_ridge_of_numbers_is_scikit_learns(alpha):
     x, y = load_diabetes(return_X_y=True)
     peer = Ridge(alpha).fit(x, y).predict(x)
-    found = scores(ridge_regression_of(with_numbers(x, y), alpha), x)[:, 0]
+    found = scores(ridge_of(with_numbers(x, y), alpha), x)[:, 0]
     np.testing.assert_allclose(found, peer, atol=1e-8)
 
 
@@ -53,7 +54,7 @@ def test_ridge_without_penalty_is_least_squares_of_least_norm_in_units_of_the_co
     x, y = load_diabetes(return_X_y=True)
     twice = np.hstack([x, 3 * x, np.ones((len(x), 1))])
     peer = np.linalg.lstsq(np.c_[x, np.ones(len(x))], y)[0]
-    coef, mean, intercept = ridge_regression_of(with_numbers(twice, y), 0)
+    coef, mean, intercept = ridge_of(with_numbers(twice, y), 0)
     found = scores((coef, mean, intercept), twice)[:, 0]
     np.testing.assert_allclose(found, x @ peer[:-1] + peer[-1], rtol=1e-8)
     np.testing.assert_allclose(coef[:10], 3 * coef[10:20], rtol=1e-6)
@@ -80,7 +81,7 @@ def test_constant_and_repeated_columns_do_not_matter_to_lda():
 def test_a_class_without_rows_has_no_share_and_no_probability():
     x, y = load_iris(return_X_y=True)
     gathered, fewer = by_class(x, y * 2, 6), by_class(x, y)
-    for solve, link in ((ridge_of, positive_share), (lda_of, softmax)):
+    for solve, link in ((ridge_of, shares_of), (lda_of, softmax)):
         found, plain = (link(scores(solve(g, 1.0), x)) for g in (gathered, fewer))
         assert (found[:, [1, 3, 5]] == 0).all()
         np.testing.assert_allclose(found[:, [0, 2, 4]], plain, atol=1e-12)
