@@ -65,10 +65,7 @@ def read_described(path: str, key: str, build: Callable[[Any, Arrays], Built]) -
     with model_errors(path):
         tensors = read_tensors(file)
         if key not in tensors.metadata:
-            raise ModelError(
-                "not a model of mmfuse",
-                hint="mmfuse fit and train write one, and every strategy does with --save",
-            )
+            raise _not_this(tensors.metadata)
         content = parsed(tensors.metadata[key])
         arrays = {name: _array(file, name, header) for name, header in tensors.headers.items()}
         file.verify()
@@ -77,6 +74,20 @@ def read_described(path: str, key: str, build: Callable[[Any, Arrays], Built]) -
         if arrays:
             raise ValueError(f"a tensor named {next(iter(arrays))!r}")
         return built
+
+
+def _not_this(metadata: Mapping[str, str]) -> ModelError:
+    """What a file is told that has no description of the kind wanted."""
+    if any(name.startswith("mmfuse_") for name in metadata):
+        return ModelError(
+            "a model of another kind",
+            hint="mmfuse predict is for those that train made; apply, merge and fit --continue "
+            "are for those of fit and --save",
+        )
+    return ModelError(
+        "not a model of mmfuse",
+        hint="mmfuse fit and train write one, and every strategy does with --save",
+    )
 
 
 def add(found: Arrays, prefix: str, arrays: Learned) -> None:

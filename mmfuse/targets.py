@@ -30,6 +30,10 @@ def open_targets(given: Any, opened: Opened) -> Targets:
 
     NaN is a row without one. Raises InputError or AlignmentError.
     """
+    return _finite(_opened(given, opened))
+
+
+def _opened(given: Any, opened: Opened) -> Targets:
     if isinstance(given, str | os.PathLike):
         path, column = split_column(os.fspath(given))
         if suffix(path) not in _TEXT and formats.by_suffix(path) is not None:
@@ -44,9 +48,10 @@ def open_targets(given: Any, opened: Opened) -> Targets:
 def open_either(given: Any, opened: Opened) -> Labels | Targets:
     """Targets where some number is not whole, else labels. Raises InputError or AlignmentError."""
     try:
-        found = open_targets(given, opened)
+        found = _opened(given, opened)
     except InputError:
         return open_labels(given, opened)
+    _finite(found)
     known = found.values[~np.isnan(found.values)]
     if not len(known) or (known != np.floor(known)).any():
         return found
@@ -54,6 +59,12 @@ def open_either(given: Any, opened: Opened) -> Labels | Targets:
         return open_labels(given, opened)
     except InputError as error:
         raise InputError(error.message, where=error.where, hint=_WHOLE) from error
+
+
+def _finite(found: Targets) -> Targets:
+    if np.isinf(found.values).any():
+        raise InputError("a number to be predicted is infinite", where=found.label)
+    return found
 
 
 def _numbers(values: Any, place: str) -> NDArray[np.float64]:
@@ -65,8 +76,6 @@ def _numbers(values: Any, place: str) -> NDArray[np.float64]:
         ) from None
     if found.ndim != 1:
         raise InputError(f"numbers of shape {found.shape}; one a row is needed", where=place)
-    if np.isinf(found).any():
-        raise InputError("a number to be predicted is infinite", where=place)
     return found
 
 
@@ -87,7 +96,7 @@ def _stored(path: str, column: str | None, label: str, opened: Opened) -> Target
             opened.paths.append(other.path)
             other.verify()
     opened.paths.append(file.path)
-    return Targets(label, _numbers(numbers, label), ids)
+    return Targets(label, numbers, ids)
 
 
 def _source(module: formats.Format, file: InputFile, columns: Sequence[str | None]) -> Source:

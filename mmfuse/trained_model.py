@@ -68,6 +68,32 @@ class TrainedModel:
         """Every modality's, by name."""
         return tuple(model.name for model in self.models.models)
 
+    def as_dict(self) -> dict[str, Any]:
+        """What it tells, as plain data."""
+        return {
+            "fuse": self.fuse,
+            "rows": self.rows,
+            "classes": list(self.schema.classes),
+            "modalities": [
+                {
+                    "name": modality.name,
+                    "columns": modality.dim,
+                    "normalize": [stage.name for stage in chain],
+                    "weight": modality.weight,
+                    "estimator": estimator,
+                    "options": options,
+                }
+                for modality, chain, estimator, options in zip(
+                    self.schema.modalities,
+                    self.fusion.chains,
+                    self.estimators,
+                    self.options,
+                    strict=True,
+                )
+            ],
+            "scores": self.evaluation,
+        }
+
     @property
     def before(self) -> Fusion:
         """Nothing is gathered of new rows."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from mmfuse.cli import shared
 from mmfuse.cli.options import parameter
@@ -16,6 +18,16 @@ from mmfuse.core.registry import strategy_class
 if TYPE_CHECKING:
     from mmfuse.work import Fused
 
+_HELD = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--from",
+        metavar="[NAME=]WHAT",
+        help="What an input holds: probabilities (the default), logits, scores or labels; and its "
+        "format, where the suffix does not tell.",
+        rich_help_panel="Reading",
+    ),
+]
 NO_MATRIX = frozenset({"format", "layout", "compression", "shard_rows", "save"})
 """What a command does not have that writes a model only."""
 
@@ -36,6 +48,8 @@ def _function(name: str, work: Work) -> Callable[..., None]:
     own = [parameter(option, f"Options of {name}") for option in options_of(strategy)]
     declared = "the row is fused from those it has" if strategy.fuses_present else "zero"
     other = {"missing": shared.missing(declared), **work.other}
+    if strategy.of_predictions:
+        other["input_format"] = _HELD
     without = work.without | ({"save", "report", "plot"} if strategy.whole else set())
     without |= set() if strategy.supervised else {"labels"}
     return run_function(Work(work.do, own, without, other, work.models), inspect.getdoc(strategy))

@@ -55,7 +55,7 @@ class Commands(PlainValues, TyperGroup):
         for name in STRATEGIES.modules:
             panel = STRATEGIES.attribute(name, "panel") or _FIRST
             groups.setdefault(panel, []).append((name, STRATEGIES.summary(name)))
-        groups["Files"] = [(name, COMMANDS.summary(name)) for name in COMMANDS.modules]
+        groups["Files and models"] = [(name, COMMANDS.summary(name)) for name in COMMANDS.modules]
         for title, rows in groups.items():
             with formatter.section(title):
                 formatter.write_dl(rows)

@@ -7,6 +7,7 @@ from typing import Any
 
 from mmfuse.cli.model_report import short
 from mmfuse.cli.report import aligned
+from mmfuse.files.paths import show
 
 _TITLES = {
     "accuracy": "accuracy", "log_loss": "log loss", "ece": "calibration error", "r2": "R2",
@@ -17,7 +18,7 @@ _TITLES = {
 def score_table(told: Mapping[str, Any]) -> list[str]:
     """The lines of an `ensemble.evaluation.Evaluation`, given as plain data."""
     scores = told["scores"]
-    measures = list(scores[0]["values"])
+    measures = [measure for measure in _TITLES if measure in scores[0]["values"]]
     rows = [["model", "rows", *(_TITLES[measure] for measure in measures)]]
     rows += [
         [_name(one), f"{one['rows']:,}", *(_value(one, measure) for measure in measures)]
@@ -27,6 +28,25 @@ def score_table(told: Mapping[str, Any]) -> list[str]:
     if told["calibrated"]:
         note += f"; fused calibrated by {told['calibrated']}"
     return [*aligned(rows, right=set(range(1, len(rows[0])))), note]
+
+
+def trained_table(told: Mapping[str, Any]) -> list[str]:
+    """The lines of `TrainedModel.as_dict`."""
+    predicts = f"{len(told['classes']):,} classes" if told["classes"] else "numbers"
+    rows = [["modality", "columns", "normalised", "estimator", "options"]]
+    rows += [
+        [
+            short(m["name"]),
+            f"{m['columns']:,}",
+            ",".join(m["normalize"]) or "none",
+            m["estimator"],
+            " ".join(f"{name}={show(str(value))}" for name, value in m["options"].items()),
+        ]
+        for m in told["modalities"]
+    ]
+    scores = [] if told["scores"] is None else ["", *score_table(told["scores"])]
+    head = f"{told['fuse']} of {len(rows) - 1} models of {predicts}, of {told['rows']:,} rows"
+    return [head, "", *aligned(rows, right={1}), *scores]
 
 
 def _name(one: Mapping[str, Any]) -> str:

@@ -117,7 +117,7 @@ Labels = Annotated[
     _option(
         _READ,
         metavar="FILE[:COLUMN]",
-        help="The class of every row, by id; rows without one are not learned from.",
+        help="The class or number of every row, by id; rows without are not learned from.",
     ),
 ]
 IdColumn = Annotated[

@@ -130,7 +130,8 @@ def _met(
     rows, own = comparable([_Aligned("the inputs", n, alignment.ids), labels])
     found = index(own)
     again, first = found.duplicates()
-    differ = values[again] != values[first]
+    one, other = values[again], values[first]
+    differ = (one != other) & ((one == one) | (other == other))  # NaN is as good as NaN
     if differ.any():
         raise AlignmentError(
             f"id {labels.ids[int(again[differ][0])]!r} has several labels", where=labels.label

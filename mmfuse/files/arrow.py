@@ -149,7 +149,10 @@ def _flags(schema: pa.Schema) -> list[str]:
     truth = (field.name for field in schema if pa.types.is_boolean(field.type))
     present = [name for name in truth if name.startswith("present_")]
     known = beside(schema.names)
-    return [*present, *(known if {"n_models", "label"} <= set(known) else {"n_models"} & set(known))]
+    return [
+        *present,
+        *(known if {"n_models", "label"} <= set(known) else {"n_models"} & set(known)),
+    ]
 
 
 def _index_columns(schema: pa.Schema) -> list[str]:

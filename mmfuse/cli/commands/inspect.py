@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from mmfuse.cli import shared
-from mmfuse.cli.model_report import report_table
 from mmfuse.cli.models import draw_one, explained, models_among
 from mmfuse.cli.options import per_modality, per_modality_list
 from mmfuse.cli.streams import emit
@@ -32,7 +31,8 @@ def inspect(
     """Look at files: rows, width, dtype, where ids were found, lengths of rows, odd values.
 
     For a file that mmfuse wrote, also the record of how it was made. Of a model, what it has
-    learned: components, what each modality weighs and keeps, what is chance.
+    learned: components, what each modality weighs and keeps, what is chance; or what each
+    modality's model gives.
     """
     from mmfuse import inspect as look_at
 
@@ -56,10 +56,10 @@ def inspect(
         draw_one(reports, plot)
     described = [profile.as_dict() for profile in profiles]
     if as_json:
-        told = {path: report.as_dict() for path, report in reports.items()}
+        told = {path: report.data for path, report in reports.items()}
         emit(json.dumps({"mmfuse_inspect": 1, "files": described, "models": told}))
     else:
-        tables = ["\n".join(report_table(report.as_dict())) for report in reports.values()]
+        tables = ["\n".join(report.lines) for report in reports.values()]
         emit("\n\n".join(tables + ["\n".join(_lines(described))] * bool(described)))
 
 
