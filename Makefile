@@ -48,6 +48,7 @@ bench-full: $(VENV)/.benched  ## the same at N=1000000 ids, ROUNDS=3, and the gr
 
 bench-digits: $(VENV)/.benched  ## what fusion is worth to a classifier of sample_data
 	$(BIN)/python benchmarks/digits.py
+	$(BIN)/python benchmarks/digits_models.py
 
 clean:  ## remove the environment and what was made
 	rm -rf $(VENV) fused.parquet build dist

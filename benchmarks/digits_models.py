@@ -29,6 +29,7 @@ from sklearn.model_selection import StratifiedShuffleSplit
 
 import mmfuse
 from mmfuse.ensemble import scores
+from mmfuse.ensemble.calibration import calibrate, learn_calibration
 from mmfuse.ensemble.estimator import estimator_of
 from mmfuse.ensemble.evaluation import Predicted, fused_out_of_fold, predicted
 from mmfuse.ensemble.modality_model import ModalityModel, Recipe
@@ -40,7 +41,7 @@ from mmfuse.stages import chain_of
 FOLDS, HALVES, TREES, THREADS = 10, 10, 50, 2
 CLASSES = tuple(map(str, range(10)))
 OPTIONS: dict[str, dict[str, Any]] = {"logistic": {}, "forest": {"n_estimators": 100}, "lda": {}}
-CONCAT = "`concat`, one model"
+CONCAT, SUM = "`concat`, one model", "`sum` (ridge)"
 Array = np.ndarray
 ByFold = dict[str, Array]
 
@@ -49,25 +50,22 @@ ByFold = dict[str, Array]
 class Way:
     """A rule, and the weights that it is given or learns."""
 
-    title: str
     rule: str
     weight: float = 1.0
     learn: bool = False
 
+    @property
+    def title(self) -> str:
+        """As on the command line."""
+        weight = "" if self.weight == 1 else f" --weight {self.weight:g}"
+        return f"`{self.rule}{weight}{' --learn-weights' if self.learn else ''}`"
 
+
+_RULES = ("product-rule", "max-rule", "min-rule", "median-rule", "hard-vote", "borda-vote")
 WAYS = (
-    Way("`soft-vote`", "soft-vote"),
-    Way("`soft-vote --learn-weights`", "soft-vote", learn=True),
-    Way("`log-pool`", "log-pool"),
-    Way("`product-rule`", "product-rule"),
-    Way("`max-rule`", "max-rule"),
-    Way("`min-rule`", "min-rule"),
-    Way("`median-rule`", "median-rule"),
-    Way("`hard-vote`", "hard-vote"),
-    Way("`borda-vote`", "borda-vote"),
-    Way("`dempster-shafer --weight 0.9`", "dempster-shafer", weight=0.9),
-    Way("`stack`", "stack"),
-    Way("`select`", "select"),
+    *(Way("soft-vote"), Way("soft-vote", learn=True), Way("log-pool")),
+    *map(Way, _RULES),
+    *(Way("dempster-shafer", weight=0.9), Way("stack"), Way("select")),
 )
 
 
@@ -87,7 +85,7 @@ def main() -> None:
     halves(problem(whole, complete))
     if source is not None:
         halves(all_rows(source))
-    missing(problem(thinned(data, 0.4), every))
+    missing(thinned(data, 0.4), every)
 
 
 def problem(data: Modalities, ids: Sequence[str]) -> Problem:
@@ -156,12 +154,12 @@ def summed(given: Problem, data: Modalities, folds: Array) -> Predicted:
     """The linear models that are learned together and add up."""
     out = predicted(np.zeros((given.n, len(CLASSES))))
     ids = np.array(given.groups, object)
+    place = {one: i for i, one in enumerate(given.groups)}
     for k in range(FOLDS):
         train, test = ids[folds != k], ids[folds == k]
         known = {name: (x.copy(), own) for name, (x, own) in of_ids(data, train).items()}
         model = mmfuse.train(known, (labels(train), train), fuse="sum", folds=0).model
         told = mmfuse.predict(model, of_ids(data, test))
-        place = {one: i for i, one in enumerate(given.groups)}
         rows = [place[one] for one in told.ids.tolist()]
         out.p[rows], out.labels[rows] = told.matrix, told.matrix.argmax(axis=1)
     return out
@@ -189,6 +187,16 @@ def scored(told: Predicted, y: Array, has: Array, folds: Array) -> ByFold:
     return {name: np.array(values) for name, values in out.items()}
 
 
+def calibrated(told: Predicted, y: Array, folds: Array) -> Predicted:
+    """As by `--calibrate temperature`, learned without the fold."""
+    p = told.p.copy()
+    for k in range(FOLDS):
+        own = folds == k
+        learned = learn_calibration("temperature", told.p[~own], y[~own])
+        p[own] = calibrate(learned, told.p[own])
+    return predicted(p)
+
+
 def cell(values: Array, sign: str = "", places: int = 1) -> str:
     """Mean ± standard error, in per cent."""
     error = 100 * scores.standard_error(values)
@@ -211,17 +219,20 @@ def rules(data: Modalities, given: Problem, estimator: str) -> None:
     told = {name: predicted(p) for name, p in zip(given.names, found.p, strict=True)}
     told[CONCAT] = beside
     told |= {way.title: fused(given, found, way) for way in WAYS}
-    if estimator == next(iter(OPTIONS)):
-        told["`sum` (ridge)"] = summed(given, data, folds)
+    if estimator == "logistic":
+        told[SUM] = summed(given, data, folds)
     by_fold = {name: scored(one, given.y, has, folds) for name, one in told.items()}
     best = max(given.names, key=lambda name: by_fold[name]["accuracy"].mean())
     rows = []
     for name, own in by_fold.items():
         over = [own["accuracy"] - by_fold[other]["accuracy"] for other in (best, CONCAT)]
         loss, ece, gap = (float(own[key].mean()) for key in ("log_loss", "ece", "gap"))
+        heated = scored(calibrated(told[name], given.y, folds), given.y, has, folds)
         quality = [f"{loss:.3f}", f"{100 * ece:.1f}", f"{100 * gap:+.1f}"]
+        quality += [f"{heated['log_loss'].mean():.3f}", f"{100 * heated['ece'].mean():.1f}"]
         rows.append([name, cell(own["accuracy"]), *(cell(one, "+") for one in over), *quality])
     heads = ["accuracy %", f"over {best}", "over concat", "log loss", "ECE %", "too sure by %"]
+    heads += ["log loss, calibrated", "ECE %, calibrated"]
     table(f"`{estimator}`", heads, rows)
 
 
@@ -263,29 +274,26 @@ def halved(known: Problem, new: Problem, seed: int) -> dict[str, Array]:
     return out
 
 
-def missing(given: Problem) -> None:
+def missing(data: Modalities, ids: Sequence[str]) -> None:
     """With rows taken from every modality; see `digits.py`."""
     print("## Models: every modality without another 40 % of its rows\n")
-    names = ("soft-vote", "log-pool", "dempster-shafer", "stack", "select")
+    given = problem(data, ids)
+    whole, has = side_by_side(given), given.present.any(axis=1)
     for estimator in ("logistic", "forest"):
-        whole = side_by_side(given)
-        folds, complete = whole.folds(FOLDS, 0), whole.present[:, 0]
-        beside = predicted(models(whole, estimator, nested=False).p[0])
-        rows = [_shares("`concat`, complete rows only", scored(beside, given.y, complete, folds))]
         found = models(given, estimator, nested=True)
-        for m, name in enumerate(given.names):
-            own = scored(predicted(found.p[m]), given.y, given.present[:, m], folds)
-            rows.append(_shares(f"{name}, its rows", own))
-        for way in WAYS:
-            if way.rule in names:
-                own = scored(fused(given, found, way), given.y, given.present.any(axis=1), folds)
-                rows.append(_shares(way.title, own))
+        beside = models(whole, estimator, nested=False)
+        told = {"`concat`, complete rows only": (predicted(beside.p[0]), whole.present[:, 0])}
+        for name, p, own in zip(given.names, found.p, given.present.T, strict=True):
+            told[f"{name}, its rows"] = predicted(p), own
+        told |= {way.title: (fused(given, found, way), has) for way in WAYS}
+        if estimator == "logistic":
+            told[SUM] = summed(given, data, found.folds), has
+        rows = []
+        for name, (one, own) in told.items():
+            by_fold = scored(one, given.y, own, found.folds)
+            share = f"{100 * by_fold['told'].mean():.1f}"
+            rows.append([name, share, cell(by_fold["accuracy"]), cell(by_fold["of all"])])
         table(f"`{estimator}`", ["rows told %", "right of those %", "right of all %"], rows)
-
-
-def _shares(title: str, own: ByFold) -> list[str]:
-    told = f"{100 * own['told'].mean():.1f}"
-    return [title, told, cell(own["accuracy"]), cell(own["of all"])]
 
 
 if __name__ == "__main__":

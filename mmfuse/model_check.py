@@ -86,7 +86,7 @@ def refuse_misfits(model: Model) -> None:
     _refuse_gathered(model)
     fusion = model.fusion
     for chain, seen, dim in zip(fusion.chains, model.seen, fusion.schema.dims, strict=True):
-        _refuse_chain(chain, seen, dim)
+        refuse_chain(chain, seen, dim)
     assert fusion.learned is not None
     _try(model)  # before a solution, which may be as large as the options say
     if isinstance(fusion.strategy, Projection):
@@ -108,7 +108,11 @@ def _refuse_gathered(model: Model) -> None:
         raise ValueError("statistics that are not those of its normalisations")
 
 
-def _refuse_chain(chain: Chain, seen: int, dim: int) -> None:
+def refuse_chain(chain: Chain, seen: int, dim: int) -> None:
+    """Raise ValueError for stages that have not learned what they do of so many columns.
+
+    seen: those before the statistics that are kept; all where none are.
+    """
     if seen < len(chain) and not chain[seen].normalization.learns:
         raise ValueError("a normalisation that learns is not where it is said to be")
     for stage in chain:

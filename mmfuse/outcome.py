@@ -28,21 +28,21 @@ class Outcome:
     ) -> None:
         self._learned, self._report = learned, asked.report
         clobber, dry = asked.wanted.clobber, asked.dry_run
-        self._save = None if asked.save is None else os.fspath(asked.save)
+        save = None if asked.save is None else os.fspath(asked.save)
         self._plot = None if asked.plot is None else os.fspath(asked.plot)
         if self._plot is not None:
             from mmfuse.plot import require
 
             require(self._plot)
-        self._saving = Saving(self._save, clobber, dry_run=dry)
         self._picture = Saving(
             self._plot, clobber, dry_run=dry, what="picture", example="spectrum.svg"
         )
+        self._saving = Saving(save, clobber, dry_run=dry)
 
     def protect(self, others: Sequence[str]) -> list[str]:
         """Raise UsageError if a file would replace one of these; returns where they are."""
         self._saving.protect(others)
-        own = [] if self._save is None else [self._save]
+        own = [] if self._saving.path is None else [self._saving.path]
         self._picture.protect([*others, *own])
         return own + ([] if self._plot is None else [self._plot])
 

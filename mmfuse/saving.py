@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from mmfuse.errors import UsageError
 from mmfuse.files.output import OutputFile, writing
@@ -29,24 +30,37 @@ class Saving:
         what: str = "model",
         example: str = "model.safetensors",
     ) -> None:
-        self._path, self._what = path, what
+        self._what, self._folder = what, ""
+        self.path = place_of(path) if path is not None and what == "model" else path
         if path == "-":
             raise UsageError(f"a {what} goes to a file", hint=f"name one: {example}")
-        wanted = path is not None and not dry_run
-        self._file = OutputFile(path, clobber=clobber) if wanted and path is not None else None
+        self._file: OutputFile | None = None
+        if self.path is not None and not dry_run:
+            if path is not None and path.endswith(os.sep):
+                self._make_folder()
+            self._file = OutputFile(self.path, clobber=clobber)
+
+    def _make_folder(self) -> None:
+        """Make the folder that the model is named by, if it is not there."""
+        assert self.path is not None
+        folder = os.path.dirname(self.path)
+        with writing(folder):
+            if not os.path.isdir(folder):
+                os.mkdir(folder)
+                self._folder = folder
 
     def protect(self, others: Iterable[str]) -> None:
         """Raise UsageError if it would replace one of these files, or the ids beside it."""
-        if self._path is None:
+        if self.path is None:
             return
         for other in others:
             if os.path.isdir(other) or other.endswith(os.sep):
-                refuse_within(self._path, other, self._what)
+                refuse_within(self.path, other, self._what)
         for other in (place for path in others for place in (path, ids_beside(path))):
-            same = os.path.realpath(other) == os.path.realpath(self._path)
-            if same or same_file(self._path, other):
+            same = os.path.realpath(other) == os.path.realpath(self.path)
+            if same or same_file(self.path, other):
                 raise UsageError(
-                    f"the {self._what}'s file {self._path} is an input or the output",
+                    f"the {self._what}'s file {self.path} is an input or the output",
                     hint="name another file",
                 )
 
@@ -61,6 +75,9 @@ class Saving:
         """Give up what has not appeared."""
         if self._file is not None:
             self._file.discard()
+        if self._folder:
+            with suppress(OSError):  # a model is in it
+                os.rmdir(self._folder)
 
 
 def refuse_within(path: str, folder: str, what: str) -> None:
@@ -82,15 +99,3 @@ def place_of(model: Path) -> str:
     """The file of a model that is named by it or by its folder."""
     path = os.fspath(model)
     return os.path.join(path, _MODEL) if os.path.isdir(path) or path.endswith(os.sep) else path
-
-
-def placed(output: Path | None) -> str | None:
-    """Where a model is to be written; a folder that is named with a slash is made if it has to
-    be."""
-    if output is None:
-        return None
-    path = place_of(output)
-    if os.fspath(output).endswith(os.sep):
-        with writing(path):
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-    return path

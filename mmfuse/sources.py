@@ -130,13 +130,19 @@ def open_sources(inputs: Sequence[Input], options: SourceOptions) -> Opened:
 def _split_kinds(
     said: PerModality[str], names: Sequence[str]
 ) -> tuple[PerModality[str], dict[str, str]]:
-    """What is said of formats, and for every input what it is said to hold."""
+    """What is said of formats, and for every input what it is said to hold. Raises UsageError."""
     from mmfuse.core.probabilities import KINDS
+    from mmfuse.core.registry import FORMATS
 
     formats: dict[str, str] = {}
     kinds: dict[str, str] = {}
     for name, text in said.values.items():
         for word in text.split(","):
+            if word not in KINDS and word not in FORMATS.modules:
+                raise UsageError(
+                    f"--from is {text!r}: {word!r} is no format, and none of {', '.join(KINDS)}",
+                    hint="formats are " + ", ".join(FORMATS.modules),
+                )
             (kinds if word in KINDS else formats)[name] = word
     held = PerModality(said.option, kinds)
     found = {name: held.get(name, "") for name in names}

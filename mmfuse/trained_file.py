@@ -25,11 +25,12 @@ from mmfuse.ensemble.rules import Learned, Rule, rule_of
 from mmfuse.ensemble.trained import Trained
 from mmfuse.files.output import OutputFile
 from mmfuse.files.plain_json import fields, items, mapping, natural, one_of, text
-from mmfuse.model_check import refuse_unwritable
+from mmfuse.model_check import refuse_chain, refuse_unwritable
 from mmfuse.prepare import DTYPES, POLICIES
 from mmfuse.trained_model import TrainedModel, trained_fusion
 
 KEY = "mmfuse_trained"
+_WIDEST = 1 << 22  # columns, whose names alone take a quarter of a gigabyte then
 _NAMES = (
     "format_version", "version", "modalities", "classes", "fuse", "learn_weights", "seed", "rows",
     "evaluation", "nan", "dtype", "training",
@@ -108,7 +109,8 @@ def _model(content: Any, arrays: Arrays) -> TrainedModel:
     ]
     classes = tuple(map(text, items(content["classes"])))
     schema = Schema(tuple(map(_modality, described)), classes)
-    if not described or len(set(schema.names)) < len(described) or len(set(classes)) == 1:
+    twice = len(set(schema.names)) < len(described) or len(set(classes)) < len(classes)
+    if not described or twice or len(classes) == 1:
         raise ValueError("modalities or classes that cannot be")
     chains = tuple(chain_of_file(arrays, item, m) for m, item in enumerate(described))
     models = tuple(
@@ -138,7 +140,7 @@ def _model(content: Any, arrays: Arrays) -> TrainedModel:
 def _modality(item: dict[str, Any]) -> Modality:
     columns, weight = item["columns"], item["weight"]
     names = (
-        tuple(map(str, range(natural(columns))))
+        tuple(map(str, range(natural(columns, _WIDEST))))
         if type(columns) is int
         else tuple(map(text, items(columns)))
     )
@@ -158,10 +160,15 @@ def _refuse_misfits(model: TrainedModel, rule: Rule) -> None:
     expected = rule.shapes(M, width, model.models.learned)
     if {name: a.shape for name, a in model.models.learned.items()} != expected:
         raise ValueError("arrays that are not those of its rule")
+    told = model.evaluation or {}
+    if bool(told.get("calibrated")) != bool(model.models.calibration) and told:
+        raise ValueError("a calibration that is told of and is not there, or the other way round")
     if model.models.calibration:
         _refuse_curves(model.models.calibration, width)
         calibrate(model.models.calibration, p[0])
     model.models.fused(p, present)
+    for chain, dim in zip(model.fusion.chains, model.schema.dims, strict=True):
+        refuse_chain(chain, len(chain), dim)
     blocks = [np.zeros((1, dim)) for dim in model.schema.dims]
     with np.errstate(all="ignore"):
         for m, x in enumerate(blocks):
@@ -175,6 +182,8 @@ def _refuse_odd(learned: Learned) -> None:
         whole = name in ("classes", "ends")
         if array.dtype != (np.int64 if whole else np.float64) or not np.isfinite(array).all():
             raise ValueError(f"{name} of another kind")
+        if name in ("weights", "priors") and not ((array >= 0).all() and array.any()):
+            raise ValueError(f"{name} that cannot be")
 
 
 def _refuse_curves(calibration: Learned, width: int) -> None:

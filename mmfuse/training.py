@@ -22,7 +22,7 @@ from mmfuse.models import load_any
 from mmfuse.nonfinite import NanPolicy
 from mmfuse.output import OutputOptions
 from mmfuse.request import PerModality, inputs_of
-from mmfuse.saving import place_of, placed
+from mmfuse.saving import place_of
 from mmfuse.sources import Option
 from mmfuse.summing import summed
 from mmfuse.trained_model import TrainedModel
@@ -92,7 +92,7 @@ def train(
     )
     gathers: NanPolicy = nan if nan in ("error", "drop") else "keep"  # mended within folds
     asked = asked_of(
-        *(inputs, reading), missing=None, nan=gathers, keep=True, fuses=False, save=placed(output)
+        *(inputs, reading), missing=None, nan=gathers, keep=True, fuses=False, save=output
     )
     asked = replace(asked, labels=labels, task=task, groups=groups, plot=plot)
     if fuse == "sum":
@@ -136,12 +136,12 @@ def train_on(
     known = load_any(model)
     reading.setdefault("join", "outer")
     if isinstance(known, Model):
-        return go_on(known, modalities, placed(output), labels=labels, **reading)
+        return go_on(known, modalities, output, labels=labels, **reading)
     known.refuse_more()
     inputs = inputs_for(known, inputs_of(modalities))
     gathers: NanPolicy = known.nan if known.nan in ("error", "drop") else "keep"
     asked = asked_of(
-        *(inputs, reading), missing=None, nan=gathers, keep=True, fuses=False, save=placed(output)
+        *(inputs, reading), missing=None, nan=gathers, keep=True, fuses=False, save=output
     )
     return more(replace(asked, labels=labels, task=task_of(known.models)), known)
 

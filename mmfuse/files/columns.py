@@ -6,7 +6,7 @@ import difflib
 import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from mmfuse.errors import InputError
 
@@ -100,6 +100,13 @@ def beside(names: Sequence[str]) -> list[str]:
     """
     runs = any(list(names[k : k + 3]) == _BELIEFS for k in range(len(names)))
     return [name for name in names if name in BESIDE and (runs or name not in _BELIEFS[:2])]
+
+
+def classes_or_numbers(names: Any, width: int) -> tuple[str, ...]:
+    """Names of so many columns, if that is what they are, else numbers from 0."""
+    if isinstance(names, list) and len(names) == width == len(set(map(str, names))):
+        return tuple(map(str, names))
+    return tuple(map(str, range(width)))
 
 
 def choose_ids(names: Sequence[str], named: str | None) -> str:

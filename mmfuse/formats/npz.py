@@ -14,7 +14,7 @@ from mmfuse.core.source import Matrix, Source
 from mmfuse.errors import InputError, OutputError
 from mmfuse.files.arrays import Form, choose_arrays, id_array
 from mmfuse.files.checks import check_features
-from mmfuse.files.columns import BESIDE
+from mmfuse.files.columns import BESIDE, classes_or_numbers
 from mmfuse.files.deflated import DeflatedSource
 from mmfuse.files.formats import Layout, Reading, Table
 from mmfuse.files.ids import ids_of_array
@@ -59,7 +59,7 @@ def open(file: InputFile, name: str, how: Reading) -> Source:
     shared: dict[str, Any] = {
         "name": name,
         "label": file.label,
-        "columns": tuple(map(str, range(math.prod(header.shape[1:])))),
+        "columns": classes_or_numbers(_classes(found), math.prod(header.shape[1:])),
         "rows": header.shape[0],
         "dtype": header.dtype,
         "ids": ids,
@@ -104,6 +104,15 @@ def _own(found: Mapping[str, Member | InputError]) -> list[str]:
         return []
     beside = (_RECORD, "columns", *BESIDE)
     return [key for key in found if key in beside or key.startswith("present_")]
+
+
+def _classes(found: Mapping[str, Member | InputError]) -> Any:
+    """The names of the columns of predictions that mmfuse fused, if the file holds such."""
+    names = found.get("columns")
+    if not {"n_models", "columns"} <= {*_own(found)} or not isinstance(names, Member):
+        return None
+    text = names.header.dtype.kind == "U" and len(names.header.shape) == 1
+    return names.whole().tolist() if text else None
 
 
 class NpzSink:

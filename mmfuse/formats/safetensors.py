@@ -15,7 +15,7 @@ from mmfuse.core.source import Matrix, Source
 from mmfuse.errors import InputError, OutputError
 from mmfuse.files.arrays import Form, choose_arrays, id_array
 from mmfuse.files.checks import check_features
-from mmfuse.files.columns import BESIDE
+from mmfuse.files.columns import BESIDE, classes_or_numbers
 from mmfuse.files.formats import Layout, Reading, Table
 from mmfuse.files.ids import ids_of_array
 from mmfuse.files.inputs import InputFile, as_bytes
@@ -54,7 +54,7 @@ def open(file: InputFile, name: str, how: Reading) -> Source:
     source = NpySource(
         name=name,
         label=file.label,
-        columns=tuple(map(str, range(math.prod(header.shape[1:])))),
+        columns=classes_or_numbers(_classes(found), math.prod(header.shape[1:])),
         rows=header.shape[0],
         dtype=header.dtype,
         ids=ids,
@@ -111,6 +111,16 @@ def _own(found: Tensors) -> list[str]:
     if _RECORD not in found.metadata:
         return []
     return [name for name in found.headers if name in BESIDE or name.startswith("present_")]
+
+
+def _classes(found: Tensors) -> Any:
+    """The names of the columns of predictions that mmfuse fused, if the file holds such."""
+    if not {"n_models", "label"} <= {*_own(found)}:
+        return None
+    try:
+        return json.loads(found.metadata.get("label", ""))
+    except (ValueError, RecursionError):
+        return None
 
 
 class SafetensorsSink:

@@ -271,6 +271,18 @@ def test_models_that_exclude_each_other(tmp_path: Any) -> None:
     )
 
 
+@pytest.mark.parametrize("bad", [0, 1023, 1024, 2900, 4999])
+def test_the_rows_that_are_named_are_those_of_the_output(bad: int) -> None:
+    p = np.tile([[0.4, 0.6]], (5000, 1))
+    q = p.copy()
+    p[bad], q[bad] = [1, 0], [0, 1]
+    with pytest.raises(InputError, match=f"the first ids: '{bad}'\n"):
+        fuse("dempster-shafer", table(p), table(q))
+    q[bad] = [1, 1]
+    with pytest.raises(InputError, match=f"rows that sum to 2; the first ids: '{bad}'\n"):
+        fuse("dempster-shafer", table(p), table(q))
+
+
 def test_reliability_is_at_most_one() -> None:
     with pytest.raises(UsageError, match=r"the weight of m1 is 1\.5; here it says how reliable"):
         fuse("dempster-shafer", *map(table, random(2)), weight={"m1": 1.5})
