@@ -31,12 +31,13 @@ class Saving:
         example: str = "model.safetensors",
     ) -> None:
         self._what, self._folder = what, ""
-        self.path = place_of(path) if path is not None and what == "model" else path
+        folder = path is not None and path.endswith(os.sep) and what == "model"
+        self.path = place_of(path) if folder and path is not None else path
         if path == "-":
             raise UsageError(f"a {what} goes to a file", hint=f"name one: {example}")
         self._file: OutputFile | None = None
         if self.path is not None and not dry_run:
-            if path is not None and path.endswith(os.sep):
+            if folder:
                 self._make_folder()
             self._file = OutputFile(self.path, clobber=clobber)
 
