@@ -69,10 +69,10 @@ def _refuse_unwritable(name: str, options: Mapping[str, Any]) -> None:
 def gathered(
     asked: Asked,
     weights: PerModality[float],
-    make: Callable[[Done, list[str] | None, int], TrainedModel],
+    make: Callable[[Done, list[str] | None, Asked], TrainedModel],
     known: TrainedModel | None = None,
 ) -> Fused:
-    """Bring rows into memory and let a model be made of them, by `make(done, groups, threads)`.
+    """Bring rows into memory and let a model be made of them, by `make(done, groups, asked)`.
 
     known: the model that is to learn from them, if there is one.
     """
@@ -86,21 +86,20 @@ def gathered(
         groups = groups_of(opened, job.alignment)
         return job
 
-    threads = asked.settings.threads or len(os.sched_getaffinity(0))
-    return carry_out(asked, job_of, lambda done: make(done, groups, threads))
+    return carry_out(asked, job_of, lambda done: make(done, groups, asked))
 
 
 def more(asked: Asked, known: TrainedModel) -> Fused:
     """Let a model learn from further rows."""
 
-    def make(done: Done, groups: list[str] | None, threads: int) -> TrainedModel:
+    def make(done: Done, groups: list[str] | None, asked: Asked) -> TrainedModel:
         return known.went_on(problem_of(done), [trained_on(done)])
 
     every = PerModality("--weight", {m.name: m.weight for m in known.schema.modalities})
     return gathered(asked, every, make, known)
 
 
-def made(making: Making, done: Done, groups: list[str] | None, threads: int) -> TrainedModel:
+def made(making: Making, done: Done, groups: list[str] | None, asked: Asked) -> TrainedModel:
     """The model of what a job gathered. Raises UsageError or InputError; see `ensemble.train`."""
     problem, schema = problem_of(done, groups), done.job.fusion.schema
     classes = bool(problem.classes)
@@ -124,7 +123,8 @@ def made(making: Making, done: Done, groups: list[str] | None, threads: int) -> 
             making.folds,
             making.seed,
             making.calibrate,
-            threads,
+            asked.settings.threads or len(os.sched_getaffinity(0)),
+            asked.progress,
         ),
     )
     evaluation = None if found.evaluation is None else found.evaluation.as_dict()

@@ -9,6 +9,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from mmfuse.core.source import Progress, unseen
 from mmfuse.ensemble.modality_model import ModalityModel, Recipe
 from mmfuse.ensemble.pool import side_by_side
 from mmfuse.ensemble.problem import Problem
@@ -39,6 +40,7 @@ def out_of_fold(
     *,
     nested: bool,
     threads: int,
+    progress: Progress = unseen,
 ) -> OutOfFold:
     """Make every model once for each fold that is left out, and where `nested` for each two.
 
@@ -53,6 +55,7 @@ def out_of_fold(
     p = np.zeros(shape)
     without = {k: np.zeros(shape) for k in range(count)} if nested else {}
     for m, away, rows, found in _predictions(problem, recipes, folds, left, seed, threads):
+        progress("training", 1, len(left) * len(recipes))
         if len(away) == 1:
             p[m, rows] = found
             continue

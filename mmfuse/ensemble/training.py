@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmfuse.core.chain import Chain
+from mmfuse.core.source import Progress, unseen
 from mmfuse.ensemble.calibration import learn_calibration
 from mmfuse.ensemble.evaluation import Calibration, Evaluation, evaluate
 from mmfuse.ensemble.fused_models import FusedModels
@@ -25,7 +26,7 @@ class Plan:
 
     recipes: one a modality. fuse: a name of `rules`. weights: `(M,)`; learn_weights: whether they
     are learned instead. folds: of cross-validation; 0 for no scores. calibration: of what is
-    fused. threads: models that are made at a time, without a fold.
+    fused. threads: models that are made at a time, without a fold. progress: told of every model.
     """
 
     recipes: Sequence[Recipe]
@@ -36,6 +37,7 @@ class Plan:
     seed: int = 0
     calibration: Calibration | None = None
     threads: int = 1
+    progress: Progress = unseen
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,13 @@ def train(problem: Problem, plan: Plan) -> Training:
     if plan.folds:
         folds = problem.folds(plan.folds, plan.seed)
         found = out_of_fold(
-            problem, plan.recipes, folds, plan.seed, nested=rule.learns, threads=plan.threads
+            problem,
+            plan.recipes,
+            folds,
+            plan.seed,
+            nested=rule.learns,
+            threads=plan.threads,
+            progress=plan.progress,
         )
         evaluation, fused = evaluate(problem, found, rule, weights, plan.calibration)
         learned = rule.learn(found.p, problem.present, problem.y, weights)

@@ -136,6 +136,13 @@ def test_without_the_clip_a_zero_vetoes() -> None:
         np.testing.assert_allclose(found, [[a / (a + b), b / (a + b)]], rtol=1e-9)
 
 
+@pytest.mark.parametrize("rule", ["log-pool", "product-rule"])
+def test_an_absent_model_vetoes_nothing(rule: str) -> None:
+    p = random(1, 4)[0]
+    found = matrix(rule, table(p), table(p[:1], ids=[0]), eps=0, join="outer")
+    np.testing.assert_allclose(found[1:], p[1:], rtol=1e-12)
+
+
 @pytest.mark.parametrize("models", [1, 2, 4])
 def test_the_product_rule_is_kittler_s(models: int) -> None:
     p, priors = random(models), np.array([0.1, 0.2, 0.3, 0.4])
