@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mmfuse.aligning import align
     from mmfuse.api import check, fuse, inspect
-    from mmfuse.applying import apply, fit, go_on, load, merge
+    from mmfuse.applying import apply, fit, go_on, merge
     from mmfuse.catalogue import list_normalizations, list_strategies
     from mmfuse.converting import convert
     from mmfuse.core.time_options import TimeOptions
     from mmfuse.errors import MmfuseError
     from mmfuse.fusion_estimators import FusionClassifier, FusionRegressor
     from mmfuse.model import Model
+    from mmfuse.models import load
     from mmfuse.report import explain
     from mmfuse.trained_model import TrainedModel
     from mmfuse.training import predict, train, train_on
@@ -63,7 +64,7 @@ _HOMES = {
     "apply": "mmfuse.applying",
     "fit": "mmfuse.applying",
     "go_on": "mmfuse.applying",
-    "load": "mmfuse.applying",
+    "load": "mmfuse.models",
     "merge": "mmfuse.applying",
     "MmfuseError": "mmfuse.errors",
     "TimeOptions": "mmfuse.core.time_options",

@@ -1,4 +1,4 @@
-"""Public functions `fit`, `apply`, `merge`, `go_on` and `load`: what is done with models."""
+"""Public functions `fit`, `apply`, `merge` and `go_on`: what is done with models."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mmfuse.core.source import Progress, unseen
 from mmfuse.core.strategy import Strategy
 from mmfuse.core.time_options import TimeOptions
 from mmfuse.drift import drift
-from mmfuse.errors import UsageError
+from mmfuse.errors import ModelError, UsageError
 from mmfuse.files.blas import one_blas_thread
 from mmfuse.files.formats import Layout
 from mmfuse.files.output import commit_all
@@ -28,12 +28,11 @@ from mmfuse.nonfinite import NanPolicy
 from mmfuse.output import OutputOptions
 from mmfuse.request import Input, PerModality, inputs_of
 from mmfuse.running import Done
-from mmfuse.saving import Saving
+from mmfuse.saving import Path, Saving, place_of
 from mmfuse.sources import Option, SourceOptions
 from mmfuse.timing import in_time
+from mmfuse.trained_model import TrainedModel
 from mmfuse.work import Asked, Fused, carry_out
-
-Path = str | os.PathLike[str]
 
 
 class Reading(TypedDict, total=False):
@@ -120,7 +119,7 @@ def apply(
 
     Raises ModelError where the model and the modalities do not fit, and what `fuse` raises.
     """
-    known = load(model)
+    known = _learned(model)
     predicts = known.fusion.strategy.predicts is not None
     inputs = inputs_for(known, inputs_of(modalities), missing)
     reading.setdefault("dtype", known.dtype)
@@ -153,7 +152,7 @@ def go_on(
     The other parameters are those of `fuse`. Raises ModelError where it cannot, and what `fuse`
     raises.
     """
-    known = load(model)
+    known = _learned(model)
     known.refuse_more()
     inputs = inputs_for(known, inputs_of(modalities))
     reading.setdefault("dtype", known.dtype)
@@ -182,16 +181,18 @@ def merge(
     saving = Saving(None if output is None else os.fspath(output), clobber)
     try:
         with one_blas_thread():
-            merged = reduce(Model.merge, map(load, models))
+            merged = reduce(Model.merge, map(_learned, models))
         commit_all(saving.write(partial(write_model, merged)))
     finally:
         saving.close()
     return merged
 
 
-def load(model: Model | Path) -> Model:
-    """A model from its file. Raises ModelError for what is none, InputError if none is there."""
-    return model if isinstance(model, Model) else read_model(os.fspath(model))
+def _learned(model: Model | TrainedModel | Path) -> Model:
+    """What `fit` and `fuse` make, from its file. Raises ModelError for anything else."""
+    if isinstance(model, TrainedModel):
+        raise ModelError("a model that train made", hint="predict and train_on are for those")
+    return model if isinstance(model, Model) else read_model(place_of(model))
 
 
 def asked_of(

@@ -14,7 +14,7 @@ from mmfuse.trained_file import read_trained, write_trained
 from mmfuse.trained_model import TrainedModel
 
 
-def load_any(model: Model | TrainedModel | Path) -> Model | TrainedModel:
+def load(model: Model | TrainedModel | Path) -> Model | TrainedModel:
     """A model from its file or folder. Raises ModelError for what is none, InputError if none is
     there."""
     if isinstance(model, Model | TrainedModel):

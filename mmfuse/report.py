@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mmfuse.core.linear_map import LinearMap
 from mmfuse.core.projection import Projection, placed
 from mmfuse.core.scatter import spans
+from mmfuse.errors import ModelError
 from mmfuse.model import Model
 
 Array = NDArray[np.float64]
@@ -76,7 +77,12 @@ class Report:
 
 
 def explain(model: Model) -> Report:
-    """What a model tells of its modalities and components; see `Report`."""
+    """What a model tells of its modalities and components; see `Report`.
+
+    Raises ModelError for one that `train` made, which tells its scores: `TrainedModel.as_dict`.
+    """
+    if not isinstance(model, Model):
+        raise ModelError("a model that train made", hint="its as_dict() tells its scores")
     strategy, learned = model.fusion.strategy, model.fusion.learned
     assert learned is not None
     kept: Sequence[float | None] = [None] * len(model.schema.names)

@@ -33,7 +33,7 @@ KEY = "mmfuse_trained"
 _WIDEST = 1 << 22  # columns, whose names alone take a quarter of a gigabyte then
 _NAMES = (
     "format_version", "version", "modalities", "classes", "fuse", "learn_weights", "seed", "rows",
-    "evaluation", "nan", "dtype", "training",
+    "calibrated", "evaluation", "nan", "dtype", "training",
 )  # fmt: skip
 _MODALITY = (
     "name", "columns", "weight", "normalize", "degenerate_columns", "estimator", "options",
@@ -73,6 +73,7 @@ def _described(model: TrainedModel) -> dict[str, Any]:
         "learn_weights": model.learn_weights,
         "seed": model.seed,
         "rows": model.rows,
+        "calibrated": bool(model.models.calibration),
         "evaluation": model.evaluation,
         "nan": model.nan,
         "dtype": model.dtype,
@@ -120,6 +121,8 @@ def _model(content: Any, arrays: Arrays) -> TrainedModel:
     learn_weights = one_of(content["learn_weights"], (False, True))
     rule = rule_of(text(content["fuse"]), len(classes), learn_weights=learn_weights)
     strategy = FusedModels(models, rule, taken(arrays, "rule"), taken(arrays, "calibration"))
+    if one_of(content["calibrated"], (False, True)) != bool(strategy.calibration):
+        raise ValueError("a calibration that is told of and is not there, or the other way round")
     evaluation = content["evaluation"]
     model = TrainedModel(
         trained_fusion(schema, chains, strategy),
@@ -160,9 +163,6 @@ def _refuse_misfits(model: TrainedModel, rule: Rule) -> None:
     expected = rule.shapes(M, width, model.models.learned)
     if {name: a.shape for name, a in model.models.learned.items()} != expected:
         raise ValueError("arrays that are not those of its rule")
-    told = model.evaluation or {}
-    if bool(told.get("calibrated")) != bool(model.models.calibration) and told:
-        raise ValueError("a calibration that is told of and is not there, or the other way round")
     if model.models.calibration:
         _refuse_curves(model.models.calibration, width)
         calibrate(model.models.calibration, p[0])

@@ -9,20 +9,21 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Unpack, get_args
 
-from mmfuse.applying import Path, Reading, asked_of, go_on
+from mmfuse.applying import Reading, asked_of, go_on
 from mmfuse.core.strategy import Task
 from mmfuse.ensemble.evaluation import Calibration
+from mmfuse.ensemble.rules import refuse_unknown
 from mmfuse.errors import ModelError, UsageError
 from mmfuse.files.formats import Layout
 from mmfuse.fitting import applied_job, inputs_for
 from mmfuse.learning import task_of
 from mmfuse.making import Making, gathered, made, more
 from mmfuse.model import Model
-from mmfuse.models import load_any
+from mmfuse.models import load
 from mmfuse.nonfinite import NanPolicy
 from mmfuse.output import OutputOptions
 from mmfuse.request import PerModality, inputs_of
-from mmfuse.saving import place_of
+from mmfuse.saving import Path, place_of
 from mmfuse.sources import Option
 from mmfuse.summing import summed
 from mmfuse.trained_model import TrainedModel
@@ -77,6 +78,8 @@ def train(
     reading.setdefault("join", "outer")
     weights = PerModality.of("--weight", weight, names)
     _refuse_odd(task, calibrate, seed, weights)
+    if fuse is not None:
+        refuse_unknown(fuse)
     if plot is not None and not folds and fuse != "sum":
         raise UsageError("--plot draws scores, and without folds there are none", hint="--folds 5")
     making = Making(
@@ -133,7 +136,7 @@ def train_on(
     output: a file for the model that comes of it, which may be the one it was read from.
     Raises ModelError where it cannot, and what `train` raises.
     """
-    known = load_any(model)
+    known = load(model)
     reading.setdefault("join", "outer")
     if isinstance(known, Model):
         return go_on(known, modalities, output, labels=labels, **reading)
@@ -167,7 +170,7 @@ def predict(
     Raises ModelError for a model that predicts nothing, and where it and the modalities do not
     fit, and what `fuse` raises.
     """
-    known = load_any(model)
+    known = load(model)
     reading.setdefault("join", "outer")
     reading.setdefault("dtype", known.dtype)
     if known.fusion.strategy.predicts is None:

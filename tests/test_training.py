@@ -30,7 +30,7 @@ from mmfuse.errors import (
     ResourceError,
     UsageError,
 )
-from mmfuse.models import load_any
+from mmfuse.models import load
 
 Matrix = NDArray[Any]
 Rows = dict[str, Any]
@@ -343,7 +343,7 @@ def test_processes_write_the_same_bytes(tmp_path: Path) -> None:
 
 def test_a_saved_model_predicts_the_same_bytes(tmp_path: Path) -> None:
     saved(tmp_path / "model")
-    model = load_any(tmp_path / "model")
+    model = load(tmp_path / "model")
     new = some(rows(5)[0], 3)
     x, y = rows()
     fresh = trained(
@@ -408,7 +408,7 @@ def test_linear_models_go_on_as_if_trained_at_once(kind: str, tmp_path: Path) ->
     for part in (IDS[60:100], IDS[100:]):
         mmfuse.train_on(model, cut(given, part), (target, IDS), model)
     once = trained(given, (target, IDS), **how)
-    on = load_any(model)
+    on = load(model)
     assert isinstance(on, mmfuse.TrainedModel)
     assert on.rows == once.rows
     assert len(on.training) == 3
@@ -603,7 +603,7 @@ def test_calls_that_cannot_be(what: str, here: Path) -> None:
 def test_without_folds_there_are_no_scores(tmp_path: Path) -> None:
     found = mmfuse.train(X, Y, tmp_path / "model", estimator="lda", folds=0)
     assert found.summary.scores is None
-    model = load_any(tmp_path / "model")
+    model = load(tmp_path / "model")
     assert isinstance(model, mmfuse.TrainedModel)
     assert model.evaluation is None
     scored = trained(X, Y, estimator="lda")

@@ -49,10 +49,10 @@ class Told:
 
 def explained(path: str) -> Told:
     """What a model tells. Raises ModelError."""
-    from mmfuse.models import load_any
+    from mmfuse.models import load
     from mmfuse.trained_model import TrainedModel
 
-    model = load_any(path)
+    model = load(path)
     if not isinstance(model, TrainedModel):
         from mmfuse.cli.model_report import report_table
         from mmfuse.report import explain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -158,6 +159,17 @@ def rule_of(name: str, classes: int, *, learn_weights: bool = False) -> Rule:
     if learn_weights and not (isinstance(strategy, PredictionRule) and strategy.weighs):
         raise UsageError(f"{name} does not take learned weights", hint="soft-vote and log-pool do")
     return ByStrategy(strategy, learn_weights or isinstance(strategy, LearnedForecast))
+
+
+def refuse_unknown(name: str) -> None:
+    """Raise UsageError for a name that is no rule, of classes or of numbers."""
+    known = list(dict.fromkeys([*rules(2), *rules(0)]))
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        raise UsageError(
+            f"no fusion {name!r}",
+            hint=f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}",
+        )
 
 
 def rules(classes: int) -> list[str]:

@@ -438,6 +438,7 @@ COUNTS = np.random.default_rng(6).integers(1, 9, (30, 4)).astype(float)
         (-np.abs(LOGITS), "values from", "--from m1=logits takes them for logits"),
         (COUNTS, "rows that sum to", "--from m1=scores divides every row by its sum"),
         (np.full((30, 4), 0.5), "rows that sum to 2", "--from m1=scores divides"),
+        (np.tile([1.5, -0.5, 0, 0], (30, 1)), "values from -0.5 to 1.5", "--from m1=logits takes"),
         (np.zeros((30, 4)), "rows of zeros alone", "leave such rows out"),
         (100 * np.full((30, 4), 0.25), "rows that sum to 100", "--from m1=scores divides"),
     ],
