@@ -22,7 +22,7 @@ from safetensors.numpy import save as save_tensors
 import mmfuse
 from mmfuse.errors import MmfuseError, ModelError
 from mmfuse.model_file import KEY as OTHER_KEY
-from mmfuse.models import load
+from mmfuse import models
 from mmfuse.trained_file import KEY
 
 Array = NDArray[Any]
@@ -83,7 +83,7 @@ def load(tmp_path: Path) -> Load:
     def loaded(data: bytes) -> Any:
         path = tmp_path / "model.safetensors"
         path.write_bytes(data)
-        return load(path)
+        return models.load(path)
 
     return loaded
 
@@ -119,7 +119,7 @@ def is_used_or_refused(load: Load, data: bytes) -> None:
             lambda: mmfuse.predict(model, x),
             lambda: mmfuse.predict(model, {"b": x["b"]}),
             lambda: mmfuse.train_on(model, x, y, again),
-            lambda: load(again),
+            lambda: models.load(again),
         ]
         for use in uses:
             with suppress(MmfuseError):

@@ -548,7 +548,7 @@ GIVEN: dict[str, tuple[dict[str, Any], type[MmfuseError], str]] = {
     "fewer labels": ({"labels": Y[:5]}, AlignmentError, "5 labels without ids for 150 rows"),
     "no memory": ({"memory": 1000}, ResourceError, "--fuse sum"),
     "no such fusion": ({"fuse": "soft-vot"}, UsageError, "soft-vote"),
-    "features' fusion": ({"fuse": "concat"}, UsageError, "no fusion 'concat' of classes"),
+    "features' fusion": ({"fuse": "concat"}, UsageError, "no fusion 'concat'"),
     "no such estimator": ({"estimator": "fores"}, UsageError, "did you mean 'forest'"),
     "no such normalisation": ({"normalize": "zscor"}, UsageError, "did you mean 'zscore'"),
     "no such modality": ({"estimator": {"q": "lda"}}, UsageError, "--estimator names 'q'"),
