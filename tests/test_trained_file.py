@@ -20,9 +20,9 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 import mmfuse
+from mmfuse import models
 from mmfuse.errors import MmfuseError, ModelError
 from mmfuse.model_file import KEY as OTHER_KEY
-from mmfuse import models
 from mmfuse.trained_file import KEY
 
 Array = NDArray[Any]
