@@ -96,6 +96,7 @@ class Job:
             threads=self.plan.threads,
             dry_run=False,
             version=__version__,
+            classes=list(self.columns) if strategy.predicts == "classes" else None,
             notes=[*self._source_notes(), *self._rounding_notes()],
         )
 

@@ -49,6 +49,7 @@ class Summary:
     memory: bytes of working memory. temporary: bytes of temporary files. read: bytes of features
     that are read, as often as they are. reads: every file that was read, ids and sidecars too.
     learned: rows that the model has learned from, those of earlier runs too, if one comes of it.
+    classes: of which the columns are probabilities, where they are.
     scores: of a training, see `ensemble.evaluation.Evaluation`.
     report: what a model tells, see `report.Report`. drift: how the rows differ from those a model
     learned from, see `drift.Drift`. Both only where they were asked for.
@@ -79,6 +80,7 @@ class Summary:
     learned: int | None = None
     report: dict[str, Any] | None = None
     scores: dict[str, Any] | None = None
+    classes: list[str] | None = None
     drift: dict[str, Any] | None = None
     notes: list[str] = field(default_factory=list)
     reads: list[str] = field(default_factory=list)
@@ -114,6 +116,7 @@ class Summary:
             "columns": self.columns,
             "dtype": self.dtype,
             "slices": self.slices,
+            **({} if self.classes is None else {"classes": self.classes}),
         }
 
 

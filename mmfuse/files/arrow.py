@@ -18,6 +18,7 @@ from mmfuse.files.checks import checked_text, ids_of_text, told_rows
 from mmfuse.files.columns import Choice, Kind, beside, choose
 from mmfuse.files.formats import Reading
 from mmfuse.files.inputs import InputFile, reading
+from mmfuse.files.record import classes_of
 from mmfuse.files.times import times_of_column
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def arrow_source(
     return make(
         name=name,
         label=label,
-        columns=choice.features or _dimensions(scan, choice.vector or ""),
+        columns=choice.features or _dimensions(scan, choice.vector or "", schema),
         rows=rows,
         dtype=feature_dtype(schema, choice, may_lack),
         ids=ids,
@@ -125,13 +126,15 @@ def arrow_source(
     )
 
 
-def _dimensions(scan: Scan, column: str) -> tuple[str, ...]:
-    """The names of a vector column's dimensions, which its first row tells."""
+def _dimensions(scan: Scan, column: str, schema: pa.Schema) -> tuple[str, ...]:
+    """The names of a vector column's dimensions: those of classes, if mmfuse wrote them into the
+    schema, else numbers; how many there are its first row tells."""
     first = next(batch for batch in scan([column]) if batch.num_rows)
     dim = vectors(first.column(0).slice(0, 1), 0, None).shape[1]
     if not dim:
         raise InputError(f"the vectors of column {column!r} are empty")
-    return tuple(map(str, range(dim)))
+    classes = classes_of(schema.metadata)
+    return classes if len(classes) == dim else tuple(map(str, range(dim)))
 
 
 def _presence_columns(schema: pa.Schema) -> list[str]:
