@@ -32,7 +32,7 @@ class Saving:
     ) -> None:
         self._what, self._folder = what, ""
         folder = path is not None and path.endswith(os.sep) and what == "model"
-        self.path = place_of(path) if folder and path is not None else path
+        self.path = os.path.join(path, _MODEL) if folder and path is not None else path
         if path == "-":
             raise UsageError(f"a {what} goes to a file", hint=f"name one: {example}")
         self._file: OutputFile | None = None
@@ -99,4 +99,5 @@ def ids_beside(path: str) -> str:
 def place_of(model: Path) -> str:
     """The file of a model that is named by it or by its folder."""
     path = os.fspath(model)
-    return os.path.join(path, _MODEL) if os.path.isdir(path) or path.endswith(os.sep) else path
+    within = os.path.join(path, _MODEL)
+    return within if os.path.isfile(within) else path
