@@ -15,6 +15,7 @@ from mmfuse.ensemble.modality_model import ModalityModel, Recipe
 from mmfuse.ensemble.problem import Problem
 from mmfuse.ensemble.rules import rule_of
 from mmfuse.ensemble.training import Plan, train
+from mmfuse.request import PerModality
 from mmfuse.stages import chain_of
 
 _base = require_sklearn("base")
@@ -59,7 +60,9 @@ class _Fusion(_base.BaseEstimator):  # type: ignore[misc, name-defined]
         fuse = self.fuse or ("soft-vote" if classes else "weighted-mean")
         learns = rule_of(fuse, len(classes), learn_weights=self.learn_weights).learns
         own = range(len(y)) if groups is None else groups
-        weight = self.weight or {}
+        weight = dict(PerModality[float].of("weight", self.weight, list(blocks)).values)
+        PerModality.of("estimator", self.estimator, list(blocks))
+        PerModality.of("normalize", self.normalize, list(blocks))
         plan = Plan(
             [self._recipe(name, "logistic" if classes else "ridge") for name in blocks],
             fuse,
@@ -88,8 +91,10 @@ class _Fusion(_base.BaseEstimator):  # type: ignore[misc, name-defined]
         if isinstance(X, Mapping) and not hasattr(X, "toarray"):  # as sparse ones have
             blocks = {name: _array(x) for name, x in X.items()}
             _validation.check_consistent_length(*blocks.values())
+            if not blocks:
+                raise ValueError("X has no modality.")
             if not fitting:
-                blocks = {name: blocks[name] for name in self.modalities_}
+                blocks = self._known(blocks)
         else:
             cut = self.modalities is not None
             x = _validation.validate_data(
@@ -106,6 +111,21 @@ class _Fusion(_base.BaseEstimator):  # type: ignore[misc, name-defined]
             if not np.isfinite(x[present[:, m]]).all():
                 raise ValueError("Input contains NaN or infinity in rows that are not NaN alone.")
         return blocks, present
+
+    def _known(self, blocks: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """The modalities of the model; one that is not given has rows of NaN."""
+        if others := set(blocks) - set(self.modalities_):
+            raise ValueError(f"X has modalities that the model does not know: {sorted(others)}.")
+        n = len(next(iter(blocks.values())))
+        models = self.training_.strategy.models
+        found = {
+            name: blocks.get(name, np.full((n, model.dim), np.nan))
+            for name, model in zip(self.modalities_, models, strict=True)
+        }
+        for model, (name, x) in zip(models, found.items(), strict=True):
+            if x.shape[1] != model.dim:
+                raise ValueError(f"{name} has {x.shape[1]} columns, and {model.dim} are expected.")
+        return found
 
     def _predicted(self, X: Any) -> tuple[NDArray[np.float64], dict[str, Any]]:
         _validation.check_is_fitted(self)

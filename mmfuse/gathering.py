@@ -14,6 +14,7 @@ from mmfuse.core.schema import Modality, Schema
 from mmfuse.core.source import Source
 from mmfuse.ensemble.problem import Problem
 from mmfuse.errors import InputError, ResourceError
+from mmfuse.files.columns import BESIDE
 from mmfuse.fitting import fitted
 from mmfuse.job import Job, Settings
 from mmfuse.learning import numbered
@@ -42,6 +43,7 @@ def gathering_job(
         sources, alignment = fitted(known, sources, settings)
     own = () if known is None else known.schema.classes
     classes, labels = numbered("train", strategy, opened.labels, alignment, own)
+    _refuse_names(sources, classes)
     _refuse_large(sources, alignment, settings)
     modalities = (
         Modality(source.name, source.columns, weight)
@@ -50,6 +52,16 @@ def gathering_job(
     fusion = Fusion(Schema(tuple(modalities), classes), ((),) * len(sources), strategy)
     dtype = np.dtype(settings.dtype)
     return planned("train", fusion, sources, alignment, settings, dtype, labels=labels)
+
+
+def _refuse_names(sources: Sequence[Source], classes: Sequence[str]) -> None:
+    """Raise InputError for a class that is named as a column beside the predictions."""
+    beside = {"id", *BESIDE, *(f"present_{source.name}" for source in sources)}
+    if clash := next((name for name in classes if name in beside), None):
+        raise InputError(
+            f"a class is named {clash!r}, as a column of the predictions is",
+            hint="give the class another name in the labels",
+        )
 
 
 def row_bytes(sources: Sequence[Source], alignment: Alignment) -> int:

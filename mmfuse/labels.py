@@ -37,22 +37,27 @@ def _of_file(spec: str, opened: Opened) -> Labels:
 
 
 def labels_of(
-    path: str, column: str | None, label: str, opened: Opened, id_column: str | None = None
+    path: str,
+    column: str | None,
+    label: str,
+    opened: Opened,
+    id_column: str | None = None,
+    cure: str = "name it: --labels FILE:COLUMN",
 ) -> Labels:
     """Labels in a file. Raises InputError or AlignmentError."""
     if suffix(path) in _PLAIN or formats.by_suffix(path) is None:
-        values = _column(path, column, label, opened)
+        values = _column(path, column, label, opened, cure)
         beside = sidecar(path)
         ids = None if beside is None else _read(beside, None, label, opened)
     else:
         ids = _read(path, id_column, label, opened)
-        values = _column(path, column, label, opened)
+        values = _column(path, column, label, opened, cure)
     if ids is not None and len(ids) != len(values):
         raise AlignmentError(f"{len(ids):,} ids for {len(values):,} labels", where=label)
     return Labels(label, values, ids)
 
 
-def _column(path: str, column: str | None, label: str, opened: Opened) -> Ids:
+def _column(path: str, column: str | None, label: str, opened: Opened, cure: str) -> Ids:
     """The labels of a file: in the column named, else in the first that is called as labels are."""
     if column is not None or suffix(path) in _PLAIN:
         return _labels(path, column, label, opened)
@@ -64,7 +69,7 @@ def _column(path: str, column: str | None, label: str, opened: Opened) -> Ids:
     raise InputError(
         "no column of labels: none is called " + ", ".join(NAMES),
         where=label,
-        hint="name it: --labels FILE:COLUMN",
+        hint=cure,
     )
 
 

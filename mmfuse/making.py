@@ -45,14 +45,16 @@ class Making:
     def estimators(self, names: Sequence[str], *, classes: bool) -> list[Estimator]:
         """Every modality's, with its options. Raises UsageError."""
         chosen = [self.estimator.get(name, _ESTIMATOR[classes]) for name in names]
-        for name, own in self.options.items():
-            _refuse_unwritable(name, own)
+        for name in self.options:
             if name not in chosen:
                 raise UsageError(
                     f"options are set of {name}, which is the estimator of no modality",
                     hint=f"there are {', '.join(dict.fromkeys(chosen))}",
                 )
-        return [estimator_of(name).with_options(self.options.get(name, {})) for name in chosen]
+        found = [estimator_of(name).with_options(self.options.get(name, {})) for name in chosen]
+        for own in found:
+            _refuse_unwritable(own.name, own.options)
+        return found
 
 
 def _refuse_unwritable(name: str, options: Mapping[str, Any]) -> None:

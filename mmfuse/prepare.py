@@ -79,6 +79,11 @@ def refuse_filling(strategy: Strategy, missing: Missing | None) -> None:
 def _refuse_nan(fusion: Fusion, settings: Settings) -> None:
     """Raise UsageError for values that are not finite where one would spoil all."""
     whole = fusion.strategy.whole
+    if settings.nan == "keep" and fusion.strategy.of_predictions:
+        raise UsageError(
+            "--nan keep would fuse predictions that are none",
+            hint="--nan drop leaves such rows out",
+        )
     mixes = any(stage.normalization.mixes for chain in fusion.chains for stage in chain)
     if settings.nan == "keep" and (fusion.strategy.learns or whole or mixes):
         raise UsageError(
@@ -132,9 +137,8 @@ def planned(
         watched=watched, labels=labels,
     )  # fmt: skip
     if clash := next((name for name in job.flags if name in columns), None):
-        raise UsageError(
-            f"two output columns would be named {clash!r}", hint="name the inputs otherwise"
-        )
+        cure = "name the inputs otherwise" if strategy.predicts is None else "rename the class"
+        raise UsageError(f"two output columns would be named {clash!r}", hint=cure)
     return job
 
 

@@ -11,7 +11,7 @@ from mmfuse.core.id_transforms import parse, transformed
 from mmfuse.core.ids import concatenated
 from mmfuse.core.source import Source
 from mmfuse.core.time_options import TimeOptions
-from mmfuse.errors import AlignmentError, UsageError
+from mmfuse.errors import AlignmentError, InputError, UsageError
 from mmfuse.files.formats import Format, Reading, by_name, by_suffix, known_format
 from mmfuse.files.ids import read_ids, sidecar, split_column
 from mmfuse.files.inputs import InputFile, open_input, reading
@@ -116,6 +116,11 @@ def open_sources(inputs: Sequence[Input], options: SourceOptions) -> Opened:
             source = several or _open(item, how, said_format(item, format), opened)
             beside = options.sidecar and several is None  # that of a file, not of them all
             _attach_ids(source, item, ids.get(item.name, None), beside, opened)
+            if source.doubtful and opened.kinds.get(item.name) in ("logits", "scores"):
+                raise InputError(
+                    f"whether {source.doubtful[0]!r} is a class cannot be told",
+                    hint=f"--column {item.name}=COLUMN names every class",
+                )
             if (path := times.attach(source)) is not None:
                 opened.paths.append(path)
             if item.name in steps and source.ids is not None:

@@ -77,7 +77,7 @@ def train(
     names = [item.name for item in inputs]
     reading.setdefault("join", "outer")
     weights = PerModality.of("--weight", weight, names)
-    _refuse_odd(task, calibrate, seed, weights)
+    _refuse_odd(task, calibrate, seed, nan, weights)
     if fuse is not None:
         refuse_unknown(fuse)
     if plot is not None and not folds and fuse != "sum":
@@ -103,7 +103,9 @@ def train(
     return gathered(asked, weights, partial(made, making))
 
 
-def _refuse_odd(task: str, calibrate: str | None, seed: int, weights: PerModality[float]) -> None:
+def _refuse_odd(
+    task: str, calibrate: str | None, seed: int, nan: str, weights: PerModality[float]
+) -> None:
     """Raise UsageError for a value that is none of those known."""
     for option, value, known in (
         ("--task", task, get_args(Task)),
@@ -112,6 +114,11 @@ def _refuse_odd(task: str, calibrate: str | None, seed: int, weights: PerModalit
         if value not in known:
             told = ", ".join(name for name in known if name)
             raise UsageError(f"{option} is {value!r}; it must be one of {told}")
+    if nan == "keep":
+        raise UsageError(
+            "--nan keep lets values pass that are not finite, and no model learns from those",
+            hint="--nan zero, mean or drop mends them",
+        )
     if not 0 <= seed < _SEEDS:
         raise UsageError(f"--seed is {seed}; it must be from 0 to {_SEEDS - 1}")
     for name, weight in weights.values.items():
@@ -184,6 +191,8 @@ def predict(
         *(format, layout, compression, reading.get("clobber", True), shard_rows), named=True
     )
     policy = known.nan if nan is None else nan
+    if policy == "keep":
+        raise UsageError("--nan keep: nothing is predicted of values that are not finite")
     asked = asked_of(inputs, reading, missing=None, nan=policy, output=output, wanted=wanted)
     if not isinstance(model, Model | TrainedModel):
         asked = replace(asked, beside=[place_of(model)])

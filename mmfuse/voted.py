@@ -30,7 +30,10 @@ def predicted_labels(item: Input, how: Reading, opened: Opened) -> Source:
         raise InputError("predicted labels stand in one column", hint="--column NAME=COLUMN")
     if isinstance(item.value, str):
         column = how.columns[0] if how.columns else None
-        labels = labels_of(item.path, column, item.label, opened, how.id_column)
+        labels = labels_of(
+            *(item.path, column, item.label, opened, how.id_column),
+            cure="name it: --column NAME=COLUMN",
+        )
     else:
         labels = open_labels(item.value, opened)
     names, numbers = named(labels)

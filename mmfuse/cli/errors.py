@@ -38,12 +38,14 @@ def reporting() -> Iterator[None]:
     except SystemExit as ended:
         if isinstance(ended.__context__, BrokenPipeError):  # Typer makes it exit code 1
             _quiet_exit(_BROKEN_PIPE)
+        if _ended_by:
+            _leave(128 + _ended_by[-1])
         raise
     except BrokenPipeError:
         _quiet_exit(_BROKEN_PIPE)
     except Exception as error:
         if _ended_by:  # what went wrong on the way out is not why it ends
-            _quiet_exit(128 + _ended_by[-1])
+            _leave(128 + _ended_by[-1])
         if os.environ.get("MMFUSE_DEBUG") == "1":
             say("\n".join(map(show, traceback.format_exc().splitlines())))
         told = _as_mmfuse_error(error)
@@ -55,6 +57,11 @@ def _unwind(number: int, frame: FrameType | None) -> NoReturn:
     """Leave through every `finally`, so that nothing half written stays behind."""
     _ended_by.append(number)
     sys.exit(128 + number)
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit at once: all is given back, and a library may be at work that does not listen."""
+    os._exit(code)
 
 
 def _as_mmfuse_error(error: Exception) -> MmfuseError:

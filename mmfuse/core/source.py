@@ -89,6 +89,7 @@ class Source(ABC):
     columns: names of the features. rows: how many there are.
     dtype: of the features as stored. id_source: where the ids were found, for people.
     notes: what a person should know of how the file was read.
+    doubtful: columns of numbers that were taken for no features, for their names.
     several: what several rows of one id become, where that is said of this source alone.
     times: of every row, in nanoseconds, where they were asked for. time_source: like id_source.
     """
@@ -104,6 +105,7 @@ class Source(ABC):
     several: Several | None = None
     times: NDArray[np.int64] | None = None
     time_source: str = ""
+    doubtful: tuple[str, ...] = ()
 
     @property
     def storage(self) -> Storage:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mmfuse.core.source import Progress, unseen
 from mmfuse.ensemble.modality_model import ModalityModel, Recipe
-from mmfuse.ensemble.pool import side_by_side
+from mmfuse.ensemble.pool import in_background, undisturbed
 from mmfuse.ensemble.problem import Problem
 from mmfuse.ensemble.trained import Array
 from mmfuse.errors import InputError
@@ -91,5 +91,5 @@ def _predictions(
         model = ModalityModel.fit(recipes[m], x[learned], y[learned], len(problem.classes), seed)
         return m, away, rows, model.predict(x[rows])
 
-    with side_by_side(threads) as pool:
-        yield from pool.map(work, tasks)
+    with undisturbed():
+        yield from in_background(work, tasks, threads)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from mmfuse.ensemble.evaluation import Calibration, Evaluation, evaluate
 from mmfuse.ensemble.fused_models import FusedModels
 from mmfuse.ensemble.modality_model import ModalityModel, Recipe
 from mmfuse.ensemble.out_of_fold import out_of_fold
+from mmfuse.ensemble.pool import in_background
 from mmfuse.ensemble.problem import Problem
 from mmfuse.ensemble.rules import rule_of
 from mmfuse.ensemble.trained import Array
@@ -91,14 +93,15 @@ def train(problem: Problem, plan: Plan) -> Training:
 def _models(problem: Problem, plan: Plan) -> list[ModalityModel]:
     """The models of all rows, one after the other: warnings are of the whole process, and which
     model they are of is told."""
-    models = []
-    for m, recipe in enumerate(plan.recipes):
+
+    def work(m: int) -> ModalityModel:
         has = problem.present[:, m]
         if not has.any():
             raise InputError(f"no labelled row has {problem.names[m]}: there is nothing to learn")
         x, y = problem.blocks[m][has], problem.y[has]
-        models.append(ModalityModel.fit(recipe, x, y, len(problem.classes), plan.seed))
-    return models
+        return ModalityModel.fit(plan.recipes[m], x, y, len(problem.classes), plan.seed)
+
+    return list(in_background(work, range(len(plan.recipes)), 1))
 
 
 def _refuse_useless(problem: Problem, plan: Plan) -> None:
@@ -108,6 +111,13 @@ def _refuse_useless(problem: Problem, plan: Plan) -> None:
         raise UsageError(
             f"{plan.fuse if rule.learns else '--calibrate'} learns of out-of-fold predictions",
             hint="--folds 5",
+        )
+    if plan.weights is not None and not ((plan.weights > 0) & np.isfinite(plan.weights)).all():
+        raise UsageError("a weight must be a number above zero")
+    if plan.calibration not in (None, *get_args(Calibration)):
+        raise UsageError(
+            f"calibrate is {plan.calibration!r}; it must be one of "
+            + ", ".join(get_args(Calibration))
         )
     if plan.calibration is not None and not problem.classes:
         raise UsageError("--calibrate is for probabilities of classes, and these are numbers")

@@ -95,13 +95,12 @@ def arrow_source(
         flags=() if scan_text is None else _flags(schema),  # text has no room for a record
         index=_index_columns(schema),
     )
-    ids, id_source = None, ""
+    ids, id_source, times = None, "", None
     if choice.ids is not None and not how.outside_ids:
         ids = ids_of((b.column(0) for b in (scan_text or scan)([choice.ids])), choice.ids)
         if scan_text is not None and isinstance(ids, TextIds):
             ids = ids_of_text(ids, f"column {choice.ids!r}")
         id_source, rows = f"column {choice.ids}", len(ids)
-    times = None
     if how.time_column is not None:
         column = (batch.column(0) for batch in (scan_text or scan)([how.time_column]))
         times = times_of_column(column, how.time_unit, f"column {how.time_column!r}")
@@ -120,6 +119,7 @@ def arrow_source(
         times=times,
         time_source=f"column {how.time_column}",
         notes=choice.notes,
+        doubtful=choice.doubtful,
         choice=choice,
         scan=scan,
         file=file,

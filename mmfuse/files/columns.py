@@ -17,10 +17,8 @@ ID_NAMES = (
     "filename", "filenames", "file_name", "image_path", "path", "url",
 )  # fmt: skip
 VECTOR_NAMES = ("embedding", "embeddings", "emb", "vector", "vectors", "features", "feature")
-NEVER_FEATURES = {
-    *ID_NAMES, "index", "label", "labels", "target", "y", "split", "fold", "time_ns",
-    "unnamed: 0", "",
-}  # fmt: skip
+_OTHERS = {"index", "label", "labels", "target", "y", "split", "fold", "time_ns"}
+NEVER_FEATURES = {*ID_NAMES, *_OTHERS, "unnamed: 0", ""}
 BESIDE = ("time_ns", "n_models", "conflict", "unknown", "label")
 """What mmfuse writes beside the features, and `present_MODALITY`."""
 _BELIEFS = ["conflict", "unknown", "n_models"]
@@ -31,13 +29,14 @@ class Choice:
     """The columns taken of a table.
 
     ids: the id column, if any. vector: the vector column; None: `features` are columns each.
-    notes: what was left out, for people.
+    notes: what was left out, for people. doubtful: columns of numbers that were, for their names.
     """
 
     ids: str | None
     vector: str | None
     features: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    doubtful: tuple[str, ...] = ()
 
 
 def choose(
@@ -90,7 +89,12 @@ def choose(
             "no numeric column to take as a feature",
             hint="name the feature columns with --column NAME=COLUMN",
         )
-    return Choice(ids, None, features, _left_out(kinds, {ids, *features, *present}))
+    doubtful = [
+        name for name, kind in kinds.items() if kind == "number" and name.lower() in _OTHERS
+    ]
+    doubtful = [name for name in doubtful if name not in {ids, *present, *flags, *index}]
+    left = _left_out(kinds, {ids, *features, *present})
+    return Choice(ids, None, features, left, tuple(doubtful))
 
 
 def beside(names: Sequence[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -92,7 +93,12 @@ class _Unbuffered(io.RawIOBase):
     """An open file as pyarrow wants one; it is whole after every write, and not ours to close."""
 
     def __init__(self, fd: int) -> None:
-        self._fd = fd
+        self._fd = os.dup(fd)  # a writer that was given up writes its end when it is collected
+
+    def close(self) -> None:
+        if not self.closed:
+            os.close(self._fd)
+        super().close()
 
     def writable(self) -> bool:
         return True

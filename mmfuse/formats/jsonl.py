@@ -100,6 +100,7 @@ def open(file: InputFile, name: str, how: Reading) -> JsonlSource:
         ids=ids,
         id_source=f"key {choice.ids}" if ids is not None else "",
         notes=choice.notes,
+        doubtful=choice.doubtful,
         file=file,
         choice=choice,
     )

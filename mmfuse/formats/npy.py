@@ -166,6 +166,7 @@ def _records(file: InputFile, name: str, header: NpyHeader, how: Reading) -> Npy
         times=times,
         time_source=f"field {how.time_column}",
         notes=choice.notes,
+        doubtful=choice.doubtful,
         file=file,
         header=header,
         fields=fields,

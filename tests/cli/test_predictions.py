@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 from pathlib import Path
@@ -17,6 +18,7 @@ from safetensors import safe_open
 from scipy.special import softmax
 
 import mmfuse as library
+from mmfuse.errors import InputError
 
 Matrix = NDArray[np.float64]
 CLASSES = ["ant", "bee", "cow", "dog"]
@@ -537,3 +539,39 @@ def test_weights_are_learned_of_a_file_of_numbers(here: Path, mmfuse: Any) -> No
                        "-o", "-"))  # fmt: skip
     np.testing.assert_allclose(one["prediction"], guesses["b"], rtol=1e-12)
     assert set(one["n_models"]) == {1}
+
+
+def test_what_is_not_finite_is_no_prediction(mmfuse: Any, here: Path) -> None:
+    Path("p.csv").write_text("id,a,b\nx,nan,1\ny,0.2,0.8\n")
+    for strategy in ("soft-vote", "hard-vote", "log-pool"):
+        done = mmfuse(strategy, "p.csv", "--nan", "keep", "-o", "o.csv")
+        assert done.code == 2
+        assert "--nan drop" in done.err
+        done = mmfuse(strategy, "p.csv", "-o", "o.csv")
+        assert done.code == 3
+        assert "'x'" in done.err
+        assert not Path("o.csv").exists()
+
+
+@pytest.mark.parametrize("kind", ["logits", "scores"])
+def test_a_column_that_may_be_a_class_or_not_is_not_guessed(
+    mmfuse: Any, here: Path, kind: str
+) -> None:
+    Path("p.csv").write_text("id,index,b\nx,2,3\ny,3,1\n")
+    done = mmfuse("soft-vote", "p.csv", "--from", kind, "-o", "o.csv")
+    assert done.code == 3
+    assert "whether 'index' is a class cannot be told" in done.err
+    named = ("--column", "index", "--column", "b")
+    assert mmfuse("soft-vote", "p.csv", "--from", kind, *named, "-o", "o.csv").code == 0
+    assert pd.read_csv("o.csv")["label"].tolist() == ["b", "index"]
+
+
+def test_a_run_that_fails_leaves_no_writer_behind(here: Path) -> None:
+    """Its end would be written when it is collected: into a file that has been closed."""
+    for name, b in (("p.csv", "0.8"), ("q.csv", "0.9")):
+        Path(name).write_text(f"id,a,b\nx,0.2,{b}\n")
+    Path("p.csv").write_text("id,a,b\nx,0.2,5\n")
+    with pytest.raises(InputError):
+        library.fuse("soft-vote", ["p.csv", "q.csv"], "o.parquet")
+    gc.collect()
+    assert not Path("o.parquet").exists()

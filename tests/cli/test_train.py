@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -177,3 +181,47 @@ def test_a_dry_run_writes_nothing(files: Path, call: Any) -> None:
     assert done.code == 0, done.err
     assert "dry run: nothing was written" in done.err
     assert not Path("model").exists()
+
+
+@pytest.mark.parametrize("name", ["label", "n_models", "present_image", "id"])
+def test_no_class_is_named_as_a_column_of_the_predictions(
+    files: Path, call: Any, name: str
+) -> None:
+    frame = pd.read_csv("old.csv")
+    frame["kind"] = frame["kind"].replace("ash", name)
+    frame.to_csv("old.csv", index=False)
+    done = call("train", *OLD, *LABELS, *CHEAP, "-o", "model/")
+    assert done.code == 3
+    assert f"a class is named '{name}'" in done.err
+    assert not Path("model").exists()
+
+
+def test_nothing_is_learned_or_predicted_of_what_is_not_finite(files: Path, call: Any) -> None:
+    done = call("train", *OLD, *LABELS, *CHEAP, "-o", "m.safetensors", "--nan", "keep")
+    assert done.code == 2
+    assert "--nan zero, mean or drop" in done.err
+    call("train", *OLD, *LABELS, *CHEAP, "-o", "m.safetensors")
+    done = call("predict", "m.safetensors", *NEW, "-o", "p.csv", "--nan", "keep")
+    assert done.code == 2
+    done = call("train", *OLD, *LABELS, "-o", "m.safetensors", "--set", "logistic.C=1e400")
+    assert done.code == 2
+    assert "internal" not in done.err
+
+
+@pytest.mark.parametrize("estimator", ["mlp", "boosting"])
+def test_an_interrupt_ends_training_at_once(files: Path, estimator: str) -> None:
+    """Whatever library is at work: nothing is left but what was there."""
+    rng = np.random.default_rng(0)
+    np.save("wide.npy", rng.normal(size=(20_000, 60)).astype(np.float32))
+    np.save("y.npy", rng.integers(0, 9, 20_000))
+    command = ["train", "wide.npy", "--labels", "y.npy", "--estimator", estimator, "-o", "model/"]
+    run = subprocess.Popen([sys.executable, "-m", "mmfuse", *command], stderr=subprocess.PIPE)
+    time.sleep(4)  # it is well under way then, or still at the beginning: both have to end
+    assert run.poll() is None
+    run.send_signal(signal.SIGINT)
+    sent = time.monotonic()
+    _, told = run.communicate(timeout=30)
+    assert time.monotonic() - sent < 10  # no matter of speed: it takes minutes to the end
+    assert run.returncode == 130
+    assert not Path("model").exists()
+    assert told == b""

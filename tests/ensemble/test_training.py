@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_info
 from mmfuse.ensemble.evaluation import evaluate, fused_out_of_fold
 from mmfuse.ensemble.modality_model import Recipe
 from mmfuse.ensemble.out_of_fold import out_of_fold
-from mmfuse.ensemble.pool import side_by_side
+from mmfuse.ensemble.pool import in_background, undisturbed
 from mmfuse.ensemble.problem import Problem
 from mmfuse.ensemble.rules import rule_of
 from mmfuse.ensemble.training import Plan, train
@@ -526,7 +526,7 @@ def test_libraries_have_one_thread_while_models_are_made_side_by_side():
         ready.wait()
         return found
 
-    with side_by_side(2) as pool:
-        found = list(pool.map(work, range(2)))
+    with undisturbed():
+        found = list(in_background(work, range(2), 2))
     assert {count for one in found for count in one} == {1}
     assert pools() == before
