@@ -17,7 +17,7 @@ from mmfuse.job import Job, Settings
 from mmfuse.learning import numbered
 from mmfuse.model import Model
 from mmfuse.nonfinite import NanPolicy
-from mmfuse.prepare import aligned, planned, refuse_filling
+from mmfuse.prepare import aligned, planned, refuse_filling, refuse_keeping
 from mmfuse.request import Input
 from mmfuse.sources import Opened
 from mmfuse.trained_model import TrainedModel
@@ -69,6 +69,7 @@ def applied_job(
     """
     _refuse_other_mending(model, settings.nan)
     refuse_filling(model.fusion.strategy, missing)
+    refuse_keeping(model.fusion.strategy, settings.nan)
     sources, alignment = fitted(model, opened.sources, settings)
     fusion = model.fusion if missing is None else _filling(model.fusion, missing)
     _refuse_unknown_means(fusion, alignment)

@@ -76,14 +76,19 @@ def refuse_filling(strategy: Strategy, missing: Missing | None) -> None:
         )
 
 
-def _refuse_nan(fusion: Fusion, settings: Settings) -> None:
-    """Raise UsageError for values that are not finite where one would spoil all."""
-    whole = fusion.strategy.whole
-    if settings.nan == "keep" and fusion.strategy.of_predictions:
+def refuse_keeping(strategy: Strategy, nan: str) -> None:
+    """Raise UsageError where values that are not finite would count as predictions."""
+    if nan == "keep" and strategy.of_predictions:
         raise UsageError(
             "--nan keep would fuse predictions that are none",
             hint="--nan drop leaves such rows out",
         )
+
+
+def _refuse_nan(fusion: Fusion, settings: Settings) -> None:
+    """Raise UsageError for values that are not finite where one would spoil all."""
+    whole = fusion.strategy.whole
+    refuse_keeping(fusion.strategy, settings.nan)
     mixes = any(stage.normalization.mixes for chain in fusion.chains for stage in chain)
     if settings.nan == "keep" and (fusion.strategy.learns or whole or mixes):
         raise UsageError(
