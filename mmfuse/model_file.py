@@ -25,13 +25,11 @@ from mmfuse.described_file import (
     FORMAT_VERSION,
     add,
     chain_of_file,
-    described_by,
     numbered,
     read_described,
     taken,
     write_described,
 )
-from mmfuse.files.inputs import InputFile
 from mmfuse.files.output import OutputFile
 from mmfuse.files.plain_json import fields, items, mapping, natural, one_of, text
 from mmfuse.model import Model
@@ -106,11 +104,6 @@ def _arrays(model: Model) -> dict[str, NDArray[Any]]:
     add(found, "gathered", {"energy": model.gathered.energy})
     add(found, "chance", {} if model.chance is None else {"spectrum": model.chance})
     return found
-
-
-def is_model(file: InputFile) -> bool:
-    """Whether a file is a model, as far as its header tells."""
-    return described_by(file, [KEY]) is not None
 
 
 def read_model(path: str) -> Model:

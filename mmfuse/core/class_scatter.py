@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mmfuse.core.batch import Batch
 from mmfuse.core.linear_map import LinearMap
+from mmfuse.core.row_products import RowProducts
 from mmfuse.core.scatter import centre, complete, map_products, side_by_side, spans
 from mmfuse.core.statistic import Statistic, same_shapes
 
@@ -23,7 +24,8 @@ class ClassScatter(Statistic):
 
     counts: rows a class, `(C,)`. means: `(C, D)`. within: Σ (x − mean of its class)(…)ᵀ, `(D, D)`.
 
-    Classes merge as `Scatter` does, by Chan, Golub & LeVeque (1979).
+    Products are taken of rows less the mean of the first of their class, and classes merge, as
+    with `Scatter`.
     """
 
     dims: tuple[int, ...]
@@ -66,28 +68,31 @@ class ClassScatter(Statistic):
         return spread
 
     def gather(self, tiles: Iterable[Batch]) -> ClassScatter:
-        total = ClassScatter.empty(self.dims, len(self.counts))
+        counts, sums = np.zeros_like(self.counts), np.zeros_like(self.means)
+        near, products = np.zeros_like(self.means), RowProducts(len(self.within))
         for batch in tiles:
-            total = total.merge(self._of(batch))
-        return total
-
-    def _of(self, batch: Batch) -> ClassScatter:
-        """Of the rows of one batch."""
-        empty = ClassScatter.empty(self.dims, len(self.counts))
-        if batch.labels is None:
-            return empty
-        labels = complete(batch, batch.labels)
-        blocks = [complete(batch, block) for block in batch.blocks]
-        x = side_by_side(blocks, np.empty((len(labels), sum(self.dims))))
-        counts, means, within = empty.counts, empty.means, empty.within
-        for c in np.unique(labels[labels >= 0]):
-            counts[c] = np.count_nonzero(labels == c)
-            rows = x[labels == c]
-            means[c] = centre(rows)
-            x[labels == c] = rows
-        x = x[labels >= 0]
-        within += x.T @ x
-        return ClassScatter(self.dims, counts, means, within)
+            if batch.labels is None:
+                continue
+            labels = complete(batch, batch.labels)
+            order = np.argsort(labels, kind="stable")[np.count_nonzero(labels < 0) :]
+            if not len(order):
+                continue
+            blocks = [complete(batch, block)[order] for block in batch.blocks]
+            x = side_by_side(blocks, products.room(len(order)))
+            classes, starts = np.unique(labels[order], return_index=True)
+            for c, rows in zip(classes, np.split(x, starts[1:]), strict=True):
+                if counts[c]:
+                    rows -= near[c]
+                else:
+                    near[c] = centre(rows)
+                counts[c] += len(rows)
+                sums[c] += rows.sum(axis=0)
+        within = products.total()
+        delta = sums / np.maximum(counts, 1)[:, None]
+        if delta.any():
+            apart = np.sqrt(counts)[:, None] * delta
+            within -= apart.T @ apart
+        return ClassScatter(self.dims, counts, near + delta, within)
 
     def merge(self, other: ClassScatter) -> ClassScatter:
         counts = self.counts + other.counts

@@ -134,18 +134,18 @@ def strategy_class(name: str) -> type[Strategy]:
     """The strategy of that name. Raises UsageError for an unknown one."""
     from mmfuse.core.strategy import Strategy
 
-    return _only_class(STRATEGIES.module(name), Strategy)  # type: ignore[type-abstract]
+    return only_class(STRATEGIES.module(name), Strategy)  # type: ignore[type-abstract]
 
 
 def normalization(name: str) -> Normalization:
     """The normalisation of that name. Raises UsageError for an unknown one."""
     from mmfuse.core.normalization import Normalization
 
-    return _only_class(NORMALIZATIONS.module(name), Normalization)()  # type: ignore[type-abstract]
+    return only_class(NORMALIZATIONS.module(name), Normalization)()  # type: ignore[type-abstract]
 
 
-def _only_class(module: ModuleType, base: type[Base]) -> type[Base]:
-    """The class of a module that is its strategy or normalisation."""
+def only_class(module: ModuleType, base: type[Base]) -> type[Base]:
+    """The one class of a module of this kind, such as its strategy."""
     own = [
         value
         for value in vars(module).values()

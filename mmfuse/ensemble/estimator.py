@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Self
 
-from mmfuse.core.registry import Registry
+from mmfuse.core.registry import Registry, only_class
 from mmfuse.errors import UsageError
 
 ESTIMATORS = Registry("estimators", "estimator")
@@ -117,15 +116,7 @@ class Estimator(ABC):
 
 def estimator_of(name: str) -> Estimator:
     """The estimator of that name. Raises UsageError for an unknown one, with the nearest name."""
-    module = ESTIMATORS.module(name)
-    (own,) = (
-        value
-        for value in vars(module).values()
-        if inspect.isclass(value)
-        and issubclass(value, Estimator)
-        and value.__module__ == module.__name__
-    )
-    return own()
+    return only_class(ESTIMATORS.module(name), Estimator)()  # type: ignore[type-abstract]
 
 
 def for_classes_only(name: str) -> UsageError:

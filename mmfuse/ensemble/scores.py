@@ -11,14 +11,6 @@ Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-def accuracy(p: Array, y: Ints) -> float:
-    """The share of rows whose most probable class, the first of equals, is theirs.
-
-    p: `(n, C)`. y: `(n,)`, class numbers.
-    """
-    return float(np.mean(p.argmax(axis=1) == y))
-
-
 def log_loss(p: Array, y: Ints) -> float:
     """The mean of −log p(y), p clipped to [ε, 1 − ε] with float64's ε, as scikit-learn clips it.
 

@@ -11,6 +11,7 @@ import importlib
 import importlib.util
 import io
 import json
+import re
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -113,6 +114,8 @@ def _refuse_misfit(found: Any, estimator: Estimator, dim: int, classes: int) -> 
 
 def _refuse_other_version(version: str) -> None:
     own = importlib.import_module("sklearn").__version__
+    if re.fullmatch(r"[0-9]+(\.[0-9a-z]+)*", version) is None:  # it becomes part of a command
+        raise ModelError("a model of scikit-learn without a version")
     if version.split(".")[:2] != own.split(".")[:2]:
         raise ModelError(
             f"a model of scikit-learn {version}; this is {own}",

@@ -255,7 +255,7 @@ def _threads() -> ThreadpoolController:
 
 @contextmanager
 def _learning(estimator: Estimator, told: list[str]) -> Iterator[None]:
-    """Learn the same on any machine, with warnings told and errors of scikit-learn as UsageError.
+    """Learn the same on any machine; tell of warnings; errors of scikit-learn become UsageError.
 
     With several threads sums are cut, and so rounded, otherwise.
     """
@@ -266,4 +266,21 @@ def _learning(estimator: Estimator, told: list[str]) -> Iterator[None]:
         except ValueError as error:
             raise UsageError(f"the estimator {estimator.name} cannot learn: {error}") from error
     meant = (one for one in warned if issubclass(one.category, UserWarning))
-    told += dict.fromkeys(str(one.message) for one in meant)
+    told += dict.fromkeys(_told(one, estimator) for one in meant)
+
+
+def _told(warned: warnings.WarningMessage, estimator: Estimator) -> str:
+    """A warning in our words where it is known, else in those of scikit-learn, on one line."""
+    if warned.category.__name__ == "ConvergenceWarning":
+        return (
+            f"{estimator.name} stopped before it converged; allow it more iterations: "
+            f"--set {estimator.name}.max_iter=N{_now(estimator)}"
+        )
+    return f"scikit-learn warns of {estimator.name}: {' '.join(str(warned.message).split())}"
+
+
+def _now(estimator: Estimator) -> str:
+    """How many iterations there may be now."""
+    own = estimator.classifier(0).get_params()
+    now = {**own, **estimator.options}.get("max_iter")
+    return "" if now is None else f" (now {now})"
