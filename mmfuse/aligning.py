@@ -104,8 +104,6 @@ def align(
         locked = resources.enter_context(Lock(lock, opened, paths, dry_run=dry_run))
         locked.rows(joined.ids)
         files = _write(writers, locked, dry_run, progress)
-        if writers:
-            folder.keep()
     summary = _summary(planned, files, joined, settings)
     summary.output, summary.anti, summary.dry_run = folder.path, anti, dry_run
     summary.reads = opened.files
@@ -206,6 +204,8 @@ def _write(
     files = [writer.write(progress) for writer in writers]
     written = [file for writer in writers for file in writer.target.files]
     lock.finish(written)
+    for file in written[:1]:
+        file.key = True  # rows of old files do not lie side by side with those of new ones
     commit_all([*lock.files, *written])
     return files
 

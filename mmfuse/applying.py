@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial, reduce
+from itertools import combinations, starmap
 from typing import Any, TypedDict, Unpack
 
 from mmfuse.core.align import By, Joining
@@ -18,7 +19,9 @@ from mmfuse.drift import drift
 from mmfuse.errors import ModelError, UsageError
 from mmfuse.files.blas import one_blas_thread
 from mmfuse.files.formats import Layout
+from mmfuse.files.inputs import open_input
 from mmfuse.files.output import commit_all
+from mmfuse.files.paths import same_file
 from mmfuse.fitting import applied_job, going_on_job, inputs_for
 from mmfuse.job import Settings
 from mmfuse.learning import model_of, new_job, strategy_of, task_of, trained_on
@@ -163,8 +166,7 @@ def go_on(
 
     def went_on(done: Done) -> Model:
         assert done.gathered is not None
-        with one_blas_thread():
-            return known.went_on(done.gathered, len(done.job.alignment), [trained_on(done)])
+        return known.went_on(done.gathered, len(done.job.alignment), [trained_on(done)])
 
     return carry_out(asked, partial(going_on_job, known), went_on)
 
@@ -174,10 +176,14 @@ def merge(
 ) -> Model:
     """One model of the rows of all, as if it had learned from them at once.
 
-    Raises UsageError for fewer than two, ModelError for models that were made otherwise.
+    Raises UsageError for fewer than two, and for one file that is named twice; ModelError for
+    models that were made otherwise.
     """
     if len(models) < 2:
         raise UsageError("merge takes two models or more")
+    files = [place_of(model) for model in models if isinstance(model, str | os.PathLike)]
+    if any(starmap(same_file, combinations(files, 2))):
+        raise UsageError("a model is named twice, and its rows would count twice")
     saving = Saving(None if output is None else os.fspath(output), clobber)
     try:
         with one_blas_thread():
@@ -192,7 +198,10 @@ def _learned(model: Model | TrainedModel | Path) -> Model:
     """What `fit` and `fuse` make, from its file. Raises ModelError for anything else."""
     if isinstance(model, TrainedModel):
         raise ModelError("a model that train made", hint="predict and train_on are for those")
-    return model if isinstance(model, Model) else read_model(place_of(model))
+    if isinstance(model, Model):
+        return model
+    place = place_of(model)
+    return read_model(open_input(place, place))
 
 
 def asked_of(

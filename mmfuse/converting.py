@@ -14,10 +14,10 @@ from mmfuse.core.alignment import Alignment
 from mmfuse.core.ids import IntegerIds
 from mmfuse.core.source import Progress, Source, unseen
 from mmfuse.errors import UsageError
-from mmfuse.files.formats import Layout, by_name, known_format
+from mmfuse.files.formats import Layout
 from mmfuse.job import Settings
 from mmfuse.lock import Lock
-from mmfuse.output import STDOUT, OutputOptions, OutputTarget
+from mmfuse.output import OutputOptions, OutputTarget
 from mmfuse.prepare import check
 from mmfuse.request import inputs_of
 from mmfuse.sources import Option, SourceOptions, open_sources
@@ -60,7 +60,6 @@ def convert(
         raise UsageError(f"convert takes one modality, and {len(inputs)} are given")
     settings = Settings(threads=threads, memory=memory)
     check(settings)
-    place = os.fspath(output)
     with ExitStack() as resources:
         how = SourceOptions(
             *(ids, id_column, column, input_format, sidecar, id_transform),
@@ -68,15 +67,15 @@ def convert(
             mask_zeros=pool_mask_zeros,
         )
         wanted = OutputOptions(format, layout, compression, clobber)
-        form = by_name(format or "csv") if place == STDOUT else known_format(place, format, "-f")
+        target = OutputTarget(os.fspath(output), wanted, dry_run=dry_run)
+        resources.callback(target.close)
         opened = open_sources(inputs, how)
         refuse_pools(opened.sources, "nothing is joined")
         source = opened.sources[0]
-        target = OutputTarget(place, kept_layout(source, form, wanted), dry_run=dry_run)
-        resources.callback(target.close)
+        target.lay_out(kept_layout(source, target.format, wanted))
         target.protect(opened.protected)
         job = copy_job("convert", source, _as_it_stands(source), settings, target)
-        locked = resources.enter_context(Lock(lock, opened, [place], dry_run=dry_run))
+        locked = resources.enter_context(Lock(lock, opened, [target.path], dry_run=dry_run))
         if dry_run:
             return planned_only(job, opened, target, locked)
         return finished(job, opened, target, locked, progress)

@@ -18,16 +18,18 @@ from numpy.typing import NDArray
 from mmfuse.core.chain import Chain, Stage
 from mmfuse.core.strategy import Learned
 from mmfuse.errors import InputError, MmfuseError, ModelError
-from mmfuse.files.inputs import InputFile, as_bytes, open_input
+from mmfuse.files.inputs import InputFile, as_bytes
 from mmfuse.files.npy_header import NpyHeader, whole_array
 from mmfuse.files.output import OutputFile, write_all, writing
-from mmfuse.files.plain_json import items, mapping, natural, parsed, text
+from mmfuse.files.plain_json import fault, items, mapping, natural, parsed, text
 from mmfuse.files.safetensors_header import read_tensors, tensors_head
 from mmfuse.stages import stage_of
 
 Arrays = dict[str, NDArray[Any]]
 Built = TypeVar("Built")
 FORMAT_VERSION = 1
+_CHECKSUM = "sha256"
+"""Its key beside the description; a file without one is believed, if it is sound otherwise."""
 _DAMAGE = (
     LookupError, TypeError, ValueError, ArithmeticError, AttributeError, AssertionError,
     RecursionError,
@@ -39,8 +41,9 @@ def write_described(file: OutputFile, key: str, described: Mapping[str, Any], ow
     appear. Raises OutputError."""
     arrays = dict(sorted(own.items(), key=lambda item: -item[1].dtype.itemsize))
     description = json.dumps(described, ensure_ascii=False, sort_keys=True, allow_nan=False)
+    metadata = {key: description, _CHECKSUM: _checksum(description, arrays)}
     forms = {name: (array.shape, array.dtype) for name, array in arrays.items()}
-    head, begins = tensors_head(forms, {key: description})
+    head, begins = tensors_head(forms, metadata)
     with writing(file.path):
         write_all(file.fd, head, 0)
         for name, array in arrays.items():
@@ -56,24 +59,38 @@ def described_by(file: InputFile, keys: Sequence[str]) -> str | None:
     return next((key for key in keys if key in metadata), None)
 
 
-def read_described(path: str, key: str, build: Callable[[Any, Arrays], Built]) -> Built:
+def read_described(file: InputFile, key: str, build: Callable[[Any, Arrays], Built]) -> Built:
     """What `build` makes of the description under a key, and of the arrays, which it takes out.
 
-    Raises InputError if there is no file to be read, ModelError for all else.
+    Raises ModelError.
     """
-    file = open_input(path, path)
-    with model_errors(path):
+    with model_errors(file.label):
         tensors = read_tensors(file)
         if key not in tensors.metadata:
             raise _not_this(tensors.metadata)
         content = parsed(tensors.metadata[key])
+        _check_version(content)  # first: a later file may hold what this one cannot read
         arrays = {name: _array(file, name, header) for name, header in tensors.headers.items()}
         file.verify()
-        _check_version(content)
+        own = _checksum(tensors.metadata[key], arrays)
+        if tensors.metadata.get(_CHECKSUM, own) != own:
+            raise ValueError("its checksum is that of another")
         built = build(content, arrays)
         if arrays:
             raise ValueError(f"a tensor named {next(iter(arrays))!r}")
         return built
+
+
+def _checksum(description: str, arrays: Arrays) -> str:
+    """Of a description and of arrays, in whatever order they lie in a file."""
+    from hashlib import sha256  # which is slow to import
+
+    found = sha256(description.encode())
+    for name in sorted(arrays):
+        array = arrays[name]
+        found.update(f"\0{name} {array.dtype.str} {array.shape}\0".encode())
+        found.update(as_bytes(array))
+    return found.hexdigest()
 
 
 def _not_this(metadata: Mapping[str, str]) -> ModelError:
@@ -109,7 +126,13 @@ def model_errors(place: str) -> Iterator[None]:
             f"not a model that can be used: {error.message}", where=place, hint=error.hint
         ) from error
     except _DAMAGE as error:
-        raise ModelError(f"a damaged model: {error}", where=place) from error
+        raise ModelError(f"a damaged model: {_told(error)}", where=place) from error
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"there is no {error}"
+    return fault(error) if isinstance(error, ValueError | RecursionError) else str(error)
 
 
 def _array(file: InputFile, name: str, header: NpyHeader | InputError) -> NDArray[Any]:

@@ -21,6 +21,13 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun} is" if number == 1 else f"{number:,} {noun}s are"
 
 
+def told_bytes(number: int) -> str:
+    """`512 MiB`, and below one of them `1 KiB` or `100 bytes`."""
+    if number < 1 << 10:
+        return f"{number:,} bytes"
+    return f"{number / 2**20:,.0f} MiB" if number >= 1 << 20 else f"{number / 2**10:,.0f} KiB"
+
+
 class MmfuseError(Exception):
     """An error with one cause, told to a person; `exit_code` is what the command returns."""
 

@@ -18,6 +18,7 @@ from mmfuse.core.match import numbers
 from mmfuse.core.overlap import overlap
 from mmfuse.core.plan import Way
 from mmfuse.core.source import Matrix, Source, Taken
+from mmfuse.files.blas import one_blas_thread
 from mmfuse.files.inputs import reading
 from mmfuse.files.scratch import ScratchRoom
 from mmfuse.verdict import told, told_few, told_positions
@@ -92,7 +93,8 @@ def examine(sources: Sequence[Source], *, features: bool = True, seed: int = 0) 
         found, pairing = _compared(one, other)
         findings += found
         pairings.append(pairing)
-    tests = tuple(_tested(pairings, seed)) if features else ()
+    with one_blas_thread():
+        tests = tuple(_tested(pairings, seed)) if features else ()
     findings += [told(test.modalities, test.by, test.result) for test in tests]
     if features:
         findings += _untested(pairings, tests)

@@ -33,7 +33,7 @@ def refuse_nonfinite(
                 where=source.label,
                 hint="--nan zero, mean or drop mends them; --nan keep lets them pass",
             )
-    if tally.overflow:
+    if tally.overflow and nan != "keep":
         raise InputError(
             f"{count(tally.overflow, 'output value')} too large for {dtype}",
             hint="normalise the inputs, or widen the output with --dtype float64",
@@ -59,11 +59,22 @@ def fitting_rows(sources: Sequence[Source], ids: Ids) -> Iterator[None]:
         ) from None
 
 
-def notes(tally: Tally, sources: Sequence[Source], fusion: Fusion, nan: NanPolicy) -> list[str]:
+def notes(
+    tally: Tally,
+    sources: Sequence[Source],
+    fusion: Fusion,
+    dtype: np.dtype[Any],
+    nan: NanPolicy,
+) -> list[str]:
     """What was found on the way and mended, as people should know it."""
     told = []
+    if tally.overflow:
+        told.append(f"{count(tally.overflow, 'output value')} too large for {dtype}: infinite now")
     means = "0" if nan == "zero" else "the mean of their column"
     for m, source in enumerate(sources):
+        if values := tally.large[m]:
+            large = f"{count(values, 'value')} as large as 2^53"
+            told.append(f"{source.name}: {large}, from where on float64 rounds integers")
         if values := tally.nonfinite[m]:
             told.append(
                 f"{source.name}: {values:,} values were NaN or infinite, and are now {means}"

@@ -15,6 +15,7 @@ from mmfuse.ensemble.modality_model import ModalityModel, Recipe
 from mmfuse.ensemble.problem import Problem
 from mmfuse.ensemble.rules import rule_of
 from mmfuse.ensemble.training import Plan, train
+from mmfuse.files.blas import one_blas_thread
 from mmfuse.request import PerModality
 from mmfuse.stages import chain_of
 
@@ -135,10 +136,11 @@ class _Fusion(_base.BaseEstimator):  # type: ignore[misc, name-defined]
         strategy, chains = self.training_.strategy, self.training_.chains
         width = max(strategy.models[0].classes, 1)
         p = np.zeros((len(blocks), len(present), width))
-        for m, x in enumerate(blocks.values()):
-            model = ModalityModel(chains[m], strategy.models[m])
-            p[m, present[:, m]] = model.predict(x[present[:, m]])
-        return strategy.fused(p, present)
+        with one_blas_thread():
+            for m, x in enumerate(blocks.values()):
+                model = ModalityModel(chains[m], strategy.models[m])
+                p[m, present[:, m]] = model.predict(x[present[:, m]])
+            return strategy.fused(p, present)
 
 
 class FusionClassifier(_base.ClassifierMixin, _Fusion):  # type: ignore[misc, name-defined]

@@ -13,7 +13,7 @@ from mmfuse.core.rows import Gather, Rows
 from mmfuse.core.schema import Modality, Schema
 from mmfuse.core.source import Source
 from mmfuse.ensemble.problem import Problem
-from mmfuse.errors import InputError, ResourceError
+from mmfuse.errors import InputError, ResourceError, told_bytes
 from mmfuse.files.columns import BESIDE
 from mmfuse.fitting import fitted
 from mmfuse.job import Job, Settings
@@ -75,8 +75,8 @@ def _refuse_large(sources: Sequence[Source], alignment: Alignment, settings: Set
     needed = row_bytes(sources, alignment)
     if needed > settings.memory:
         raise ResourceError(
-            f"training holds all rows in memory and needs about {needed / 2**20:,.0f} MiB for "
-            f"them, and {settings.memory / 2**20:,.0f} MiB are allowed",
+            f"training holds all rows in memory and needs about {told_bytes(needed)} for "
+            f"them, and {told_bytes(settings.memory)} are allowed",
             hint="allow more with --memory, or --fuse sum, which learns from data of any size",
         )
 

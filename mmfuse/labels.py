@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+import re
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
 
+from mmfuse.core.id_transforms import parse, transformed
 from mmfuse.core.ids import Ids, TextIds
-from mmfuse.core.labels import Labels
+from mmfuse.core.labels import Labels, Targets
 from mmfuse.errors import AlignmentError, InputError, MmfuseError
 from mmfuse.files import formats
-from mmfuse.files.ids import read_ids, sidecar, split_column
+from mmfuse.files.columns import NoColumnError
+from mmfuse.files.ids import label_of, read_ids, sidecar, split_column
+from mmfuse.files.inputs import reading
 from mmfuse.files.paths import suffix
 from mmfuse.sources import Opened
 
+Told = TypeVar("Told", bound=Labels | Targets)
 NAMES = ("label", "labels", "target", "y", "class", "prediction", "predicted")
-_PLAIN = (".npy", ".txt", ".json")
+_LABELS = "labels are text or integers, one a row; a row without one is left out"
 
 
 def open_labels(given: Any, opened: Opened) -> Labels:
     """Labels given as `FILE[:COLUMN]`, an array `(n,)` or a pair (array, ids).
 
-    A file's own ids are found as those of an input are. What is read is noted in `opened`.
+    A file's own ids are found as those of an input are; what has no suffix, such as a stream, is
+    CSV. What is read is noted in `opened`.
     Raises InputError or AlignmentError.
     """
     if isinstance(given, str | os.PathLike):
@@ -45,27 +52,51 @@ def labels_of(
     cure: str = "name it: --labels FILE:COLUMN",
 ) -> Labels:
     """Labels in a file. Raises InputError or AlignmentError."""
-    if suffix(path) in _PLAIN or formats.by_suffix(path) is None:
+    if _plain(path):
         values = _column(path, column, label, opened, cure)
         beside = sidecar(path)
         ids = None if beside is None else _read(beside, None, label, opened)
     else:
-        ids = _read(path, id_column, label, opened)
+        ids = _ids_beside(path, id_column, label, opened)
         values = _column(path, column, label, opened, cure)
     if ids is not None and len(ids) != len(values):
         raise AlignmentError(f"{len(ids):,} ids for {len(values):,} labels", where=label)
     return Labels(label, values, ids)
 
 
+def rewritten(labels: Told, transform: str) -> Told:
+    """Labels with other ids; see `core.id_transforms`. Raises UsageError or AlignmentError."""
+    if labels.ids is None:
+        return labels
+    with reading(labels.label):
+        return replace(labels, ids=transformed(labels.ids, parse(transform)))
+
+
+def _plain(path: str) -> bool:
+    """Whether a file holds labels alone, one a line or in an array."""
+    told = suffix(path)
+    return told == ".npy" or (told != "" and formats.by_suffix(path) is None)
+
+
+def _ids_beside(path: str, column: str | None, label: str, opened: Opened) -> Ids:
+    try:
+        return _read(path, column, label, opened)
+    except NoColumnError as error:
+        if column is None and label.startswith("labels="):  # whose ids no option names
+            error.hint = "labels stand beside a column of ids, called id, key, filename or the like"
+        error.where = label
+        raise
+
+
 def _column(path: str, column: str | None, label: str, opened: Opened, cure: str) -> Ids:
     """The labels of a file: in the column named, else in the first that is called as labels are."""
-    if column is not None or suffix(path) in _PLAIN:
+    if column is not None or _plain(path):
         return _labels(path, column, label, opened)
     for name in NAMES:
         try:
             return _labels(path, name, label, opened)
-        except InputError:
-            continue  # the ids were read, so the file is sound: it has no such column
+        except NoColumnError:
+            continue
     raise InputError(
         "no column of labels: none is called " + ", ".join(NAMES),
         where=label,
@@ -76,16 +107,24 @@ def _column(path: str, column: str | None, label: str, opened: Opened, cure: str
 def _labels(path: str, column: str | None, label: str, opened: Opened) -> Ids:
     try:
         return _read(path, column, label, opened)
-    except AlignmentError as error:
-        raise AlignmentError(
-            f"these are no labels: {error.message}",
-            where=label,
-            hint="labels are text or integers, one a row; a row without one is left out",
-        ) from error
+    except NoColumnError:
+        raise
+    except (AlignmentError, InputError) as error:
+        told = _of_labels(error)
+        hint = error.hint or (None if told == error.message else _LABELS)
+        raise type(error)(told, where=label, hint=hint) from error
+
+
+def _of_labels(error: MmfuseError) -> str:
+    """What is said of ids, which labels are read as, said of labels."""
+    told = error.message.removesuffix("; ids are text or integers")
+    told = re.sub(r"\A(the |[0-9,]+ )?id(s?)\b", r"\1label\2", told)
+    return told.replace("a JSON list of ids", "a JSON list of labels")
 
 
 def _read(path: str, column: str | None, label: str, opened: Opened) -> Ids:
-    ids, file = read_ids(path, column, label)
+    file = opened.beside(path, label_of(path, label))
+    ids = read_ids(file, column, in_table=not _plain(path))
     if file.path not in opened.paths:
         opened.paths.append(file.path)
     file.verify()
@@ -99,7 +138,7 @@ def _of_values(values: Any, place: str) -> Ids:
     try:
         return _ids(array)
     except MmfuseError as error:
-        raise InputError(f"these are no labels: {error.message}", where=place) from error
+        raise InputError(_of_labels(error), where=place, hint=_LABELS) from error
 
 
 def _ids(values: Any) -> Ids:

@@ -13,7 +13,7 @@ from mmfuse.core.options import options as options_of
 from mmfuse.core.registry import strategy_class
 from mmfuse.core.source import Source
 from mmfuse.core.strategy import Strategy, Task
-from mmfuse.errors import ModelError, UsageError, count
+from mmfuse.errors import UsageError, count
 from mmfuse.job import Job, Settings
 from mmfuse.prepare import aligned, new_fusion, planned
 from mmfuse.request import PerModality
@@ -123,8 +123,7 @@ def numbered(
     from mmfuse.core.labels import Targets, classes_of, label_numbers, target_numbers
 
     if isinstance(labels, Targets):
-        if known:
-            raise ModelError("the model predicts classes, and the labels are numbers")
+        assert not known  # labels of a model that predicts classes are opened as classes
         return (), target_numbers(labels, alignment)
     classes, numbers = classes_of(labels, known)
     return classes, label_numbers(labels, numbers, alignment)

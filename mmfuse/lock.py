@@ -19,7 +19,7 @@ from mmfuse.files.digests import Digests, FileDigest
 from mmfuse.files.inputs import reading
 from mmfuse.files.output import OutputFile, write_stream, writing
 from mmfuse.files.paths import same_file
-from mmfuse.files.plain_json import distinct, fields, items, natural, parsed, text
+from mmfuse.files.plain_json import distinct, fault, fields, items, natural, parsed, text
 from mmfuse.sources import Opened
 
 LOCK_VERSION = 1
@@ -86,7 +86,8 @@ class Locked:
             return cls(digest, distinct(named))
         except (ValueError, RecursionError) as error:
             raise InputError(
-                f"not a lock file of mmfuse: {error}", hint="delete it to lock what is there now"
+                f"not a lock file of mmfuse: {fault(error)}",
+                hint="name another file, or delete it to lock what is there now",
             ) from error
 
     def differences(self, now: Locked) -> list[str]:
@@ -151,7 +152,7 @@ class Lock:
         taken = any(same_file(self._path, other) for other in opened.paths)
         if taken or os.path.realpath(self._path) in places:
             raise UsageError(f"--lock {self._path} is an input or an output")
-        if os.path.lexists(self._path):
+        if os.path.exists(self._path):
             self._before = _read(self._path)
         elif not dry_run:
             file = OutputFile(self._path, clobber=False)
@@ -203,6 +204,8 @@ class Lock:
 
 def _read(path: str) -> Locked:
     with reading(path):
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise InputError("not a lock file of mmfuse, but a folder, a pipe or a device")
         with open(path, "rb") as file:
             data = file.read(_MOST_BYTES + 1)
         if len(data) > _MOST_BYTES:

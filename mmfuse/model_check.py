@@ -91,6 +91,7 @@ def refuse_misfits(model: Model) -> None:
     _try(model)  # before a solution, which may be as large as the options say
     if isinstance(fusion.strategy, Projection):
         _refuse_weights(fusion.learned, fusion.schema)
+        _refuse_spectrum(fusion.strategy.settled(fusion.learned), fusion.learned["spectrum"])
     elif not fusion.strategy.learns:
         expected = fusion.strategy.solve(fusion.schema)
         if _forms(fusion.learned) != _forms(expected):
@@ -146,6 +147,15 @@ def _refuse_weights(learned: Learned, schema: Schema) -> None:
             raise ValueError("weights of another kind")
         if not (np.isfinite(mean).all() and np.isfinite(weights).all()):
             raise ValueError("weights that are infinite")
+
+
+def _refuse_spectrum(settled: Strategy, spectrum: NDArray[Any]) -> None:
+    """Raise ValueError unless it tells the strength of every component."""
+    assert isinstance(settled, Projection)
+    if spectrum.ndim != 1 or len(spectrum) < int(settled.n_components):
+        raise ValueError("a spectrum of other components")
+    if spectrum.dtype != np.float64 or not np.isfinite(spectrum).all():
+        raise ValueError("a spectrum of another kind")
 
 
 def _try(model: Model) -> None:

@@ -30,6 +30,7 @@ from mmfuse.described_file import (
     taken,
     write_described,
 )
+from mmfuse.files.inputs import InputFile
 from mmfuse.files.output import OutputFile
 from mmfuse.files.plain_json import fields, items, mapping, natural, one_of, text
 from mmfuse.model import Model
@@ -106,9 +107,9 @@ def _arrays(model: Model) -> dict[str, NDArray[Any]]:
     return found
 
 
-def read_model(path: str) -> Model:
-    """A model from a file. Raises InputError if there is none to be read, else ModelError."""
-    return read_described(path, KEY, _model)
+def read_model(file: InputFile) -> Model:
+    """A model from a file. Raises ModelError."""
+    return read_described(file, KEY, _model)
 
 
 def _model(content: Any, arrays: dict[str, NDArray[Any]]) -> Model:

@@ -20,8 +20,9 @@ def load(model: Model | TrainedModel | Path) -> Model | TrainedModel:
     if isinstance(model, Model | TrainedModel):
         return model
     path = place_of(model)
-    trained = described_by(open_input(path, path), [LEARNED, TRAINED]) == TRAINED
-    return read_trained(path) if trained else read_model(path)
+    file = open_input(path, path)  # once: it may be a stream
+    trained = described_by(file, [LEARNED, TRAINED]) == TRAINED
+    return read_trained(file) if trained else read_model(file)
 
 
 def write_any(model: Model | TrainedModel, file: OutputFile) -> None:

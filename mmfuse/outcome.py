@@ -37,7 +37,11 @@ class Outcome:
         self._picture = Saving(
             self._plot, clobber, dry_run=dry, what="picture", example="spectrum.svg"
         )
-        self._saving = Saving(save, clobber, dry_run=dry)
+        try:
+            self._saving = Saving(save, clobber, dry_run=dry)
+        except BaseException:
+            self._picture.close()
+            raise
 
     def protect(self, others: Sequence[str]) -> list[str]:
         """Raise UsageError if a file would replace one of these; returns where they are."""

@@ -18,12 +18,13 @@ from mmfuse.errors import OutputError, UsageError
 from mmfuse.files.flush import Flusher
 from mmfuse.files.formats import ColumnSink, FileSink, Format, Layout, Table, by_name, known_format
 from mmfuse.files.output import OutputFile, commit_all, write_stream, writing
-from mmfuse.files.paths import identity
+from mmfuse.files.paths import identity, show
 from mmfuse.files.unnamed import unnamed_file
 from mmfuse.job import Job
 from mmfuse.summary import Summary
 
 STDOUT = "-"
+_CODECS = ("none", "zstd", "snappy", "gzip", "lz4")
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,9 @@ class OutputTarget:
         self.layout = self._layout()
         if options.compression not in (None, "none") and self.format is not by_name("parquet"):
             raise UsageError("--compression is for Parquet")
+        if options.compression not in (None, *_CODECS):
+            told = ", ".join(_CODECS)
+            raise UsageError(f"--compression is {options.compression!r}; it must be one of {told}")
         self._opened = ExitStack()
         self._files: list[OutputFile] = []
         self._sink: FileSink | None = None
@@ -80,6 +84,11 @@ class OutputTarget:
             raise OutputError(
                 f"{self.path} is a folder",
                 hint="name a file in it, or have files of N rows in it with --shard-rows N",
+            )
+
+        if os.path.exists(self.path) and not os.path.isfile(self.path):
+            raise OutputError(
+                f"{self.path} is not a regular file", hint="-o - writes to standard output"
             )
 
     def _format(self) -> Format:
@@ -98,6 +107,11 @@ class OutputTarget:
             )
         return layout
 
+    def lay_out(self, options: OutputOptions) -> None:
+        """Write with these options of layout, which follow from the input."""
+        self._options = options
+        self.layout = self._layout()
+
     @property
     def columnar(self) -> bool:
         """Whether columns can be written one at a time."""
@@ -108,15 +122,17 @@ class OutputTarget:
         if self.path != STDOUT:
             return self._create(self.path).fd
         sys.stdout.flush()
-        if self.format.is_text:
+        seen = sys.stdout.isatty()
+        if self.format.is_text and not seen:
             return sys.stdout.fileno()
-        if sys.stdout.isatty():
+        if seen and not self.format.is_text:
             raise UsageError("binary data would go to the terminal", hint="name a file with -o")
         return self._opened.enter_context(unnamed_file()).fileno()
 
-    def _create(self, path: str) -> OutputFile:
+    def _create(self, path: str, key: bool = False) -> OutputFile:
         self._refuse_input(path)
-        file = self._opened.enter_context(OutputFile(path, clobber=self._options.clobber))
+        file = OutputFile(path, clobber=self._options.clobber, key=key)
+        self._opened.enter_context(file)
         self._files.append(file)
         return file
 
@@ -157,7 +173,7 @@ class OutputTarget:
         if self.path != STDOUT:
             for path, content in self.format.companions(table).items():
                 with writing(path):
-                    write_stream(self._create(path).fd, content)
+                    write_stream(self._create(path, key=True).fd, content)
         with writing(self._place):
             self._sink = self.format.sink(self.fd, table)
         self._flusher = Flusher(self.fd)
@@ -193,13 +209,22 @@ class OutputTarget:
             return 0
         with open(self.fd, "rb", closefd=False) as spooled:
             spooled.seek(0)
-            shutil.copyfileobj(spooled, sys.stdout.buffer, 1 << 20)
-            sys.stdout.buffer.flush()
+            if sys.stdout.isatty():
+                for line in spooled:
+                    sys.stdout.write(_seen(line.decode()))
+            else:
+                shutil.copyfileobj(spooled, sys.stdout.buffer, 1 << 20)
+            sys.stdout.flush()
             return spooled.tell()
 
     def close(self) -> None:
         """Give up whatever was not committed."""
         self._opened.close()
+
+
+def _seen(line: str) -> str:
+    """A line of data as a terminal gets it, which would obey what is in an id or a name."""
+    return "\t".join(map(show, line.removesuffix("\n").split("\t"))) + "\n"
 
 
 def _kept_elsewhere(table: Table) -> str:

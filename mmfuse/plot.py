@@ -5,19 +5,22 @@ from __future__ import annotations
 import importlib.util
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mmfuse.errors import UsageError
 from mmfuse.files.output import OutputFile, write_all, writing
-from mmfuse.files.paths import show, suffix
+from mmfuse.files.paths import short, suffix
 
 if TYPE_CHECKING:
     from mmfuse.report import ModalityReport, Report
 
 SUFFIXES = (".svg", ".png", ".pdf")
 _MOST = 100
+_NAME = 40  # characters
 BLUE, GREY, ORANGE = "#2b6cb0", "#a0aec0", "#dd6b20"
 
 
@@ -36,26 +39,39 @@ def draw(told: Report, file: OutputFile) -> None:
     from matplotlib.figure import Figure
 
     spectrum = bool(told.spectrum)
-    figure = Figure(figsize=(9 if spectrum else 5, 3.6), layout="constrained")
-    axes = figure.subplots(1, 2 if spectrum else 1, squeeze=False)[0]
-    if spectrum:
-        _spectrum(axes[0], told)
-    _modalities(axes[-1], told.modalities)
-    saved(figure, file)
+    with plainly():
+        figure = Figure(figsize=(9 if spectrum else 5, 3.6), layout="constrained")
+        axes = figure.subplots(1, 2 if spectrum else 1, squeeze=False)[0]
+        if spectrum:
+            _spectrum(axes[0], told)
+        _modalities(axes[-1], told.modalities)
+        saved(figure, file)
+
+
+@contextmanager
+def plainly() -> Iterator[None]:
+    """Draw with the settings of matplotlib itself, whatever a `matplotlibrc` says.
+
+    The one in the working folder counts first, whoever put it there, and may have text set by TeX.
+    """
+    import matplotlib
+
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a name whose letters no font has is drawn as boxes
+        matplotlib.rcdefaults()
+        matplotlib.rcParams["svg.hashsalt"] = "mmfuse"
+        yield
 
 
 def saved(figure: Any, file: OutputFile) -> None:
-    """Write a figure into a file, of the kind that its suffix says; the same bytes each time."""
-    import matplotlib
+    """Write a figure, drawn `plainly`, into a file of the kind that its suffix says."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     FigureCanvasAgg(figure)
     content = io.BytesIO()
     kind = suffix(file.path)[1:]
     undated: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
-    with matplotlib.rc_context({"svg.hashsalt": "mmfuse"}), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a name whose letters no font has is drawn as boxes
-        figure.savefig(content, format=kind, metadata=undated.get(kind), dpi=150)
+    figure.savefig(content, format=kind, metadata=undated.get(kind), dpi=150)
     with writing(file.path):
         write_all(file.fd, content.getvalue(), 0)
 
@@ -98,7 +114,7 @@ def _modalities(axis: Any, modalities: list[ModalityReport]) -> None:
 
 def shown(name: str) -> str:
     """A name as text that is not mathematics."""
-    return show(name).replace("$", r"\$")
+    return short(name, _NAME).replace("$", r"\$")
 
 
 def _plain(axis: Any) -> None:

@@ -16,6 +16,7 @@ from mmfuse.files.sample_folder import SampleFolder
 from mmfuse.files.sharded import ShardedSource
 from mmfuse.request import Input
 
+_LEVELS = 20  # of a record; ours have fewer
 _QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -95,7 +96,13 @@ def _record(source: Source, item: Input) -> dict[str, Any] | None:
         record = json.loads(text) if text is not None else None
     except (ValueError, RecursionError):  # damaged, or of somebody else
         return None
-    return record if isinstance(record, dict) else None
+    return record if isinstance(record, dict) and not _deep(record) else None
+
+
+def _deep(value: Any, levels: int = _LEVELS) -> bool:
+    """Whether it has more levels than a record has; what copies it could not go down that far."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return not levels or any(_deep(item, levels - 1) for item in inner)
 
 
 def _record_text(source: Source, item: Input) -> str | None:

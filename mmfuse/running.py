@@ -18,7 +18,7 @@ from mmfuse.core.source import Progress, Scratch, Sink
 from mmfuse.core.tally import Tally
 from mmfuse.errors import InputError
 from mmfuse.files.blas import one_blas_thread
-from mmfuse.files.inputs import reading
+from mmfuse.files.inputs import reading, unchanged
 from mmfuse.findings import fitting_rows, notes
 from mmfuse.job import Job
 from mmfuse.summary import Summary
@@ -46,9 +46,7 @@ def run(job: Job, sink_of: SinkOf | None, scratch: Scratch, progress: Progress) 
         rows are only learned from.
     Raises InputError for values that are not finite, unless the settings say what to do.
     """
-    strategy = job.fusion.strategy
-    pins = strategy.learns or bool(strategy.predicts)
-    with ExitStack() as opened, one_blas_thread(pins):
+    with ExitStack() as opened, one_blas_thread():
         lesson = gathered = None
         if job.plan.columns:
             assert sink_of is not None
@@ -79,7 +77,7 @@ def run(job: Job, sink_of: SinkOf | None, scratch: Scratch, progress: Progress) 
             has = job.alignment.present(m)
             item.norm = tally.norms(m, len(job.alignment), has) if sink_of is not None else None
         summary.notes += _unlearned(lesson.gathered if lesson else gathered, job)
-        summary.notes += notes(tally, job.sources, job.fusion, job.settings.nan)
+        summary.notes += notes(tally, job.sources, job.fusion, job.dtype, job.settings.nan)
         for source, rows in zip(job.sources, job.alignment.rows, strict=True):
             summary.notes += [f"{source.name}: {note}" for note in source.found(rows)]
     return Done(summary, job, lesson, gathered)
@@ -87,7 +85,7 @@ def run(job: Job, sink_of: SinkOf | None, scratch: Scratch, progress: Progress) 
 
 def _taken(job: Job, m: int, scratch: Scratch, opened: ExitStack) -> Aligned:
     source = job.sources[m]
-    with reading(source.label):
+    with reading(source.label), unchanged(source.verify):
         taken = source.reader(job.alignment.rows[m], job.plan.ways[m], scratch)
     opened.callback(taken.reader.close)
     return Aligned(taken, source.dtype, job.alignment.ends[m], job.alignment.pools[m])
@@ -101,6 +99,7 @@ def _engine(job: Job, taken: Sequence[Aligned], progress: Progress) -> Engine:
         working,
         job.plan,
         checked=job.settings.nan != "keep",
+        rounds=_rounding(job),
         progress=progress,
         labels=job.labels,
     )
@@ -118,9 +117,14 @@ def _run_columns(job: Job, sink: Sink, opened: ExitStack, progress: Progress) ->
         job.fusion.schema.weights.tolist(),
         job.plan,
         checked=job.settings.nan != "keep",
+        rounds=_rounding(job),
         progress=progress,
     )
     return engine.run(sink, job.dtype)
+
+
+def _rounding(job: Job) -> list[int]:
+    return [m for m, source in enumerate(job.sources) if source.rounds]
 
 
 def _working(job: Job) -> list[np.dtype[Any]]:

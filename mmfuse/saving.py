@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import ExitStack
 
 from mmfuse.errors import UsageError
-from mmfuse.files.output import OutputFile, writing
+from mmfuse.files.output import OutputFile
+from mmfuse.files.output_folder import OutputFolder
 from mmfuse.files.paths import same_file
 
 Path = str | os.PathLike[str]
@@ -30,25 +31,19 @@ class Saving:
         what: str = "model",
         example: str = "model.safetensors",
     ) -> None:
-        self._what, self._folder = what, ""
+        self._what = what
         folder = path is not None and path.endswith(os.sep) and what == "model"
         self.path = os.path.join(path, _MODEL) if folder and path is not None else path
         if path == "-":
             raise UsageError(f"a {what} goes to a file", hint=f"name one: {example}")
         self._file: OutputFile | None = None
+        self._opened = ExitStack()
         if self.path is not None and not dry_run:
-            if folder:
-                self._make_folder()
-            self._file = OutputFile(self.path, clobber=clobber)
-
-    def _make_folder(self) -> None:
-        """Make the folder that the model is named by, if it is not there."""
-        assert self.path is not None
-        folder = os.path.dirname(self.path)
-        with writing(folder):
-            if not os.path.isdir(folder):
-                os.mkdir(folder)
-                self._folder = folder
+            with ExitStack() as opened:
+                if folder:
+                    opened.enter_context(OutputFolder(os.path.dirname(self.path)))
+                self._file = opened.enter_context(OutputFile(self.path, clobber=clobber))
+                self._opened = opened.pop_all()
 
     def protect(self, others: Iterable[str]) -> None:
         """Raise UsageError if it would replace one of these files, or the ids beside it."""
@@ -74,11 +69,7 @@ class Saving:
 
     def close(self) -> None:
         """Give up what has not appeared."""
-        if self._file is not None:
-            self._file.discard()
-        if self._folder:
-            with suppress(OSError):  # a model is in it
-                os.rmdir(self._folder)
+        self._opened.close()
 
 
 def refuse_within(path: str, folder: str, what: str) -> None:

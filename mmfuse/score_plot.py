@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mmfuse.files.output import OutputFile
-from mmfuse.plot import BLUE, GREY, ORANGE, saved, shown
+from mmfuse.plot import BLUE, GREY, ORANGE, plainly, saved, shown
 
 _MOST = 30
 
@@ -18,13 +18,14 @@ def draw_scores(told: Mapping[str, Any], file: OutputFile) -> None:
     from matplotlib.figure import Figure
 
     count = 3 if told["classes"] else 1
-    figure = Figure(figsize=(4.6 * count, 4.2), layout="constrained")
-    axes = figure.subplots(1, count, squeeze=False)[0]
-    _scores(axes[0], told)
-    if told["classes"]:
-        _confusion(axes[1], told)
-        _reliability(axes[2], told)
-    saved(figure, file)
+    with plainly():
+        figure = Figure(figsize=(4.6 * count, 4.2), layout="constrained")
+        axes = figure.subplots(1, count, squeeze=False)[0]
+        _scores(axes[0], told)
+        if told["classes"]:
+            _confusion(axes[1], told)
+            _reliability(axes[2], told)
+        saved(figure, file)
 
 
 def _scores(axis: Any, told: Mapping[str, Any]) -> None:

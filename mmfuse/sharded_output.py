@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from threading import Lock
 
@@ -13,6 +12,7 @@ from mmfuse.core.source import Matrix, Sink
 from mmfuse.errors import OutputError, UsageError
 from mmfuse.files.formats import FileSink, Format, Table, by_name
 from mmfuse.files.output import OutputFile, commit_all, write_stream, writing
+from mmfuse.files.output_folder import OutputFolder
 from mmfuse.job import Job
 from mmfuse.output import STDOUT, OutputOptions, OutputTarget
 from mmfuse.summary import Summary
@@ -69,15 +69,8 @@ class ShardedTarget(OutputTarget):
         return False  # all parts would have to be open at the same time
 
     def _open(self) -> int:
-        with writing(self.path):
-            if not os.path.isdir(self.path):
-                os.mkdir(self.path)
-                self._opened.callback(self._remove_empty)
+        self._opened.enter_context(OutputFolder(self.path))
         return -1
-
-    def _remove_empty(self) -> None:
-        with suppress(OSError):  # which it is not if the parts have appeared
-            os.rmdir(self.path)
 
     def protect(self, inputs: Sequence[str]) -> None:
         super().protect(inputs)
@@ -94,11 +87,14 @@ class ShardedTarget(OutputTarget):
 
     def commit(self, others: Sequence[OutputFile] = ()) -> int:
         files = sorted(self._files, key=lambda file: file.path)  # ids before their features
-        commit_all([*others, *files])
+        files[0].key = True  # a folder of old and new parts cannot be read
         new = {os.path.basename(file.path) for file in files}
-        with writing(self.path):
-            for name in set(self._visible()) - new:
-                os.unlink(os.path.join(self.path, name))
+
+        def obsolete() -> list[str]:
+            gone = sorted(set(self._visible()) - new)
+            return [os.path.join(self.path, name) for name in gone]
+
+        commit_all([*others, *files], obsolete)
         return self._shards.bytes
 
 
@@ -120,7 +116,7 @@ class ShardedSink(Sink):
         table: Table,
         rows: int,
         format: Format,
-        create: Callable[[str], OutputFile],
+        create: Callable[..., OutputFile],
     ) -> None:
         self._folder, self._table, self._rows = folder, table, rows
         self._format, self._create = format, create
@@ -153,7 +149,7 @@ class ShardedSink(Sink):
             )
             with writing(table.path):
                 for path, content in self._format.companions(table).items():
-                    companion = self._create(path)
+                    companion = self._create(path, key=True)
                     write_stream(companion.fd, content)
                     self.bytes += companion.seal()
                 file = self._create(table.path)

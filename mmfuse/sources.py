@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from mmfuse.core.id_transforms import parse, transformed
@@ -13,8 +13,8 @@ from mmfuse.core.source import Source
 from mmfuse.core.time_options import TimeOptions
 from mmfuse.errors import AlignmentError, InputError, UsageError
 from mmfuse.files.formats import Format, Reading, by_name, by_suffix, known_format
-from mmfuse.files.ids import read_ids, sidecar, split_column
-from mmfuse.files.inputs import InputFile, open_input, reading
+from mmfuse.files.ids import label_of, read_ids, sidecar, split_column
+from mmfuse.files.inputs import InputFile, open_input, reading, unchanged
 from mmfuse.files.paths import file_name
 from mmfuse.files.sample_folder import sample_source, samples
 from mmfuse.files.sharded import sharded_source
@@ -69,6 +69,13 @@ class Opened:
     groups: Labels | None = None
     kinds: dict[str, str] = field(default_factory=dict)
     """What the predictions are, of inputs of which it is said."""
+    _beside: dict[str, InputFile] = field(default_factory=dict)
+
+    def beside(self, path: str, label: str) -> InputFile:
+        """A file beside the inputs, opened once and kept: a stream can be read only once."""
+        if path not in self._beside:
+            self._beside[path] = open_input(path, label)
+        return replace(self._beside[path], label=label)
 
     @property
     def protected(self) -> list[str]:
@@ -97,6 +104,8 @@ def open_sources(inputs: Sequence[Input], options: SourceOptions) -> Opened:
     opened = Opened()
     if options.predictions:
         format, opened.kinds = _split_kinds(format, names)
+    for named in format.values.values():
+        by_name(named)  # refused, though no file may need it
     for item in inputs:
         before = len(opened.paths)
         how = Reading(
@@ -121,7 +130,7 @@ def open_sources(inputs: Sequence[Input], options: SourceOptions) -> Opened:
                     f"whether {source.doubtful[0]!r} is a class cannot be told",
                     hint=f"--column {item.name}=COLUMN names every class",
                 )
-            if (path := times.attach(source)) is not None:
+            if (path := times.attach(source, opened.beside)) is not None:
                 opened.paths.append(path)
             if item.name in steps and source.ids is not None:
                 source.ids = transformed(source.ids, steps[item.name])
@@ -196,7 +205,8 @@ def _open(item: Input, how: Reading, format: str | None, opened: Opened) -> Sour
     if item.value == "-":  # is only read once its format is certain
         known_format(item.value, format, "--from")
     file, module = _opened(item, format, opened)
-    return module.open(file, item.name, how)
+    with unchanged(file.verify):
+        return module.open(file, item.name, how)
 
 
 def _opened(item: Input, format: str | None, opened: Opened) -> tuple[InputFile, Format]:
@@ -237,7 +247,8 @@ def _open_shards(
             shard = Input(item.name, path)
             with reading(shard.label):
                 file, module = _opened(shard, said_format(shard, format), opened)
-                source = module.open(file, item.name, how)
+                with unchanged(file.verify):
+                    source = module.open(file, item.name, how)
                 _attach_ids(source, shard, None, beside and not how.outside_ids, opened)
             yield file, module, how, source
 
@@ -273,12 +284,13 @@ def _attach_ids(source: Source, item: Input, given: Any, beside: bool, opened: O
 
 
 def _read(source: Source, path: str, column: str | None, note: str, opened: Opened) -> None:
-    found = shards(path, by_suffix)
+    with reading(label_of(path, source.label)):
+        found = shards(path, by_suffix)
     columns = []
     for name in (path,) if found is None else found.paths:
-        ids, file = read_ids(name, column, source.label)
+        file = opened.beside(name, label_of(name, source.label))
+        columns.append(read_ids(file, column))
         opened.paths.append(file.path)
         file.verify()
-        columns.append(ids)
     source.ids = concatenated(*columns)
     source.id_source = file_name(path.rstrip(os.sep)) + note

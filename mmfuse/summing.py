@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,11 +17,13 @@ from mmfuse.core.strategy import Strategy
 from mmfuse.ensemble.evaluation import Evaluation
 from mmfuse.ensemble.summed import evaluate_sum
 from mmfuse.errors import ResourceError, UsageError
+from mmfuse.files.ids import split_column
 from mmfuse.gathering import gathering_job, groups_of, problem_of
 from mmfuse.job import Job, Settings
 from mmfuse.learning import model_of, new_job
 from mmfuse.making import Making
 from mmfuse.model import Model
+from mmfuse.outcome import Outcome
 from mmfuse.request import ALL, PerModality
 from mmfuse.running import Done
 from mmfuse.sources import Opened
@@ -35,6 +39,8 @@ def summed(asked: Asked, making: Making, weights: PerModality[float]) -> Fused:
     _refuse_useless(making)
     own = making.normalize.values
     normalize = PerModality(making.normalize.option, {ALL: _NORMALIZE, **own})
+    with closing(Outcome(asked, None)):  # what cannot be written fails before rows are read
+        pass
     evaluation, note = _evaluation(asked, making, normalize, weights)
 
     def job_of(opened: Opened, settings: Settings) -> Job:
@@ -80,7 +86,7 @@ def _evaluation(
     """The scores, for which rows are read once more; or why there are none."""
     if not making.folds or asked.dry_run:
         return None, []
-    if any(isinstance(item.value, str) and _stream(item.path) for item in asked.inputs):
+    if any(map(_stream, _places(asked))):
         return None, ["no scores: an input is a stream, which can be read once"]
     found: list[Evaluation] = []
     groups: list[str] | None = None
@@ -107,6 +113,16 @@ def _evaluation(
     except ResourceError as error:
         return None, [f"no scores: {error.message}"]
     return found[0], []
+
+
+def _places(asked: Asked) -> list[str]:
+    """What is named of files: inputs, and what is read beside them."""
+    time = asked.how.time
+    options = (asked.how.ids, None if time is None else time.times, asked.labels, asked.groups)
+    each = [list(o.values()) if isinstance(o, Mapping) else [o] for o in options]
+    beside = [os.fspath(o) for o in chain(*each) if isinstance(o, str | os.PathLike)]
+    inputs = [item.path for item in asked.inputs if isinstance(item.value, str)]
+    return [*inputs, *(split_column(spec)[0] for spec in beside)]
 
 
 def _stream(path: str) -> bool:

@@ -13,9 +13,10 @@ from mmfuse.core.labels import Labels, Targets
 from mmfuse.core.source import Source
 from mmfuse.errors import InputError
 from mmfuse.files import formats
+from mmfuse.files.columns import NoColumnError
 from mmfuse.files.formats import Reading
-from mmfuse.files.ids import read_ids, sidecar, split_column
-from mmfuse.files.inputs import InputFile, open_input, reading
+from mmfuse.files.ids import label_of, read_ids, sidecar, split_column
+from mmfuse.files.inputs import InputFile, reading
 from mmfuse.files.memory import ids_of_values
 from mmfuse.files.paths import suffix
 from mmfuse.labels import NAMES, open_labels
@@ -85,14 +86,15 @@ def _stored(path: str, column: str | None, label: str, opened: Opened) -> Target
     assert module is not None
     plain = suffix(path) == ".npy" and column is None
     with reading(label):
-        file = open_input(path, label)
+        file = opened.beside(path, label)
         source = _source(module, file, (None,) if plain else NAMES if column is None else (column,))
         if len(source.columns) != 1:
             raise InputError(f"{len(source.columns):,} columns; one number a row is needed")
         numbers = np.concatenate([np.array(block, np.float64)[:, 0] for block in source.blocks()])
         ids, beside = source.ids, sidecar(path)
         if ids is None and beside is not None:
-            ids, other = read_ids(beside, None, label)
+            other = opened.beside(beside, label_of(beside, label))
+            ids = read_ids(other, None)
             opened.paths.append(other.path)
             other.verify()
     opened.paths.append(file.path)
@@ -104,7 +106,7 @@ def _source(module: formats.Format, file: InputFile, columns: Sequence[str | Non
     for name in columns:
         try:
             return module.open(file, "labels", Reading(columns=() if name is None else (name,)))
-        except InputError:
+        except NoColumnError:
             if len(columns) == 1:
                 raise
     raise InputError(

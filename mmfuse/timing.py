@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from mmfuse.core.steps import STEP_POOLS
 from mmfuse.core.time_align import TimeJoining
 from mmfuse.core.time_options import TimeOptions
 from mmfuse.errors import AlignmentError, UsageError
+from mmfuse.files.inputs import InputFile
 from mmfuse.files.paths import file_name
 from mmfuse.files.sequences import SequenceSource
 from mmfuse.files.times import read_times, times_of_array
@@ -53,9 +54,10 @@ class Timing:
         """The unit of times that are numbers."""
         return self.units.get(name, "s")
 
-    def attach(self, source: Source) -> str | None:
+    def attach(self, source: Source, open_file: Callable[[str, str], InputFile]) -> str | None:
         """Give a source the times that are outside its file, if any; returns the file's path.
 
+        open_file: opens it, by its path and what messages call it.
         Raises InputError, or AlignmentError for times that are not one a row.
         """
         given, path = self.times.get(source.name, None), None
@@ -63,7 +65,8 @@ class Timing:
             return None
         if isinstance(given, str | os.PathLike):
             given = os.fspath(given)
-            source.times, file = read_times(given, self.unit_of(source.name), source.label)
+            file = open_file(given, f"{source.label} (times {os.path.basename(given)})")
+            source.times = read_times(file, self.unit_of(source.name))
             source.time_source, path = file_name(given), file.path
             file.verify()
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -20,9 +20,12 @@ from mmfuse.described_file import (
     write_described,
 )
 from mmfuse.ensemble.calibration import calibrate
+from mmfuse.ensemble.evaluation import Calibration, Of
 from mmfuse.ensemble.fused_models import FusedModels
 from mmfuse.ensemble.rules import Learned, Rule, rule_of
 from mmfuse.ensemble.trained import Trained
+from mmfuse.files.columns import MOST_COLUMNS
+from mmfuse.files.inputs import InputFile
 from mmfuse.files.output import OutputFile
 from mmfuse.files.plain_json import fields, items, mapping, natural, one_of, text
 from mmfuse.model_check import refuse_chain, refuse_unwritable
@@ -30,7 +33,6 @@ from mmfuse.prepare import DTYPES, POLICIES
 from mmfuse.trained_model import TrainedModel, trained_fusion
 
 KEY = "mmfuse_trained"
-_WIDEST = 1 << 22  # columns, whose names alone take a quarter of a gigabyte then
 _NAMES = (
     "format_version", "version", "modalities", "classes", "fuse", "learn_weights", "seed", "rows",
     "calibrated", "evaluation", "nan", "dtype", "training",
@@ -38,6 +40,8 @@ _NAMES = (
 _MODALITY = (
     "name", "columns", "weight", "normalize", "degenerate_columns", "estimator", "options",
 )  # fmt: skip
+_EVALUATION = ("folds", "scores", "classes", "confusion", "reliability", "calibrated")
+_SCORE = ("name", "of", "rows", "values", "errors")
 
 
 def write_trained(model: TrainedModel, file: OutputFile) -> None:
@@ -94,10 +98,10 @@ def _arrays(model: TrainedModel) -> Arrays:
     return found
 
 
-def read_trained(path: str) -> TrainedModel:
-    """A trained model from a file. Raises InputError if there is none to be read, else ModelError;
-    UsageError where a library is missing that it needs."""
-    return read_described(path, KEY, _model)
+def read_trained(file: InputFile) -> TrainedModel:
+    """A trained model from a file. Raises ModelError, also where a library is missing that it
+    needs."""
+    return read_described(file, KEY, _model)
 
 
 def _model(content: Any, arrays: Arrays) -> TrainedModel:
@@ -131,7 +135,7 @@ def _model(content: Any, arrays: Arrays) -> TrainedModel:
         tuple(dict(mapping(item["options"])) for item in described),
         natural(content["seed"]),
         natural(content["rows"]),
-        None if evaluation is None else dict(mapping(evaluation)),
+        None if evaluation is None else _scores(evaluation, schema),
         one_of(content["nan"], POLICIES),
         one_of(content["dtype"], DTYPES),
         tuple(map(mapping, items(content["training"]))),
@@ -143,7 +147,7 @@ def _model(content: Any, arrays: Arrays) -> TrainedModel:
 def _modality(item: dict[str, Any]) -> Modality:
     columns, weight = item["columns"], item["weight"]
     names = (
-        tuple(map(str, range(natural(columns, _WIDEST))))
+        tuple(map(str, range(natural(columns, MOST_COLUMNS))))
         if type(columns) is int
         else tuple(map(text, items(columns)))
     )
@@ -152,6 +156,35 @@ def _modality(item: dict[str, Any]) -> Modality:
     if type(weight) not in (int, float) or not 0 < weight < float("inf"):
         raise ValueError("a weight that is no number above zero")
     return Modality(text(item["name"]), names, float(weight))
+
+
+def _scores(told: Any, schema: Schema) -> dict[str, Any]:
+    """What a model tells of its scores, see `Evaluation`. Raises ValueError for anything else."""
+    folds, scores, classes, confusion, bins, calibrated = fields(told, *_EVALUATION)
+    measures = ("accuracy", "log_loss", "ece") if schema.classes else ("r2", "rmse")
+    natural(folds)
+    one_of(calibrated, (None, *get_args(Calibration)))
+    for score in items(scores):
+        name, of, rows, values, errors = fields(score, *_SCORE)
+        one_of(name, ("",) if one_of(of, get_args(Of)) == "fused" else schema.names)
+        natural(rows)
+        _numbers([*fields(values, *measures), *fields(errors, *measures)])
+    counts = [natural(count) for row in items(confusion) for count in items(row)]
+    for one in items(bins):
+        if len(_numbers(items(one))) != 3:
+            raise ValueError("bins that cannot be")
+    C = len(schema.classes)
+    if not scores or tuple(items(classes)) != schema.classes or len(counts) != C * C:
+        raise ValueError("scores of another model")
+    if bool(bins) != bool(C) or len(confusion) != C or any(len(row) != C for row in confusion):
+        raise ValueError("scores of other classes")
+    return mapping(told)
+
+
+def _numbers(values: list[Any]) -> list[Any]:
+    if any(type(value) not in (int, float) for value in values):
+        raise ValueError("a score that is no number")
+    return values
 
 
 def _refuse_misfits(model: TrainedModel, rule: Rule) -> None:

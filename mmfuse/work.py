@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +15,15 @@ from mmfuse.core.ids import Ids, IntegerIds
 from mmfuse.core.named import Named
 from mmfuse.core.source import Progress, Sink, unseen
 from mmfuse.core.strategy import Task
+from mmfuse.errors import ResourceError, told_bytes
+from mmfuse.files.blas import one_blas_thread
 from mmfuse.files.output import commit_all
 from mmfuse.files.scratch import ScratchRoom
 from mmfuse.job import Job, Settings
 from mmfuse.lock import Lock
 from mmfuse.outcome import Outcome
 from mmfuse.output import STDOUT, MemorySink, OutputOptions, OutputTarget
-from mmfuse.request import Input
+from mmfuse.request import ALL, Input
 from mmfuse.running import Done, run
 from mmfuse.saving import refuse_within
 from mmfuse.sharded_output import output_target
@@ -104,6 +106,13 @@ class Asked:
             from mmfuse.labels import open_labels
 
             opened.groups = open_labels(self.groups, opened)
+        every = self.how.id_transform
+        every = every.get(ALL) if isinstance(every, Mapping) else every
+        if every:  # what is said of one input alone is not said of these
+            from mmfuse.labels import rewritten
+
+            opened.labels = opened.labels and rewritten(opened.labels, every)
+            opened.groups = opened.groups and rewritten(opened.groups, every)
 
 
 def carry_out(
@@ -168,8 +177,10 @@ def finished(
         memory.append(MemorySink(len(final.alignment), len(final.columns), final.dtype))
         return memory[0]
 
-    done = run(job, sink_of if job.settings.fuses else None, scratch, progress)
-    summary, (model, others) = done.summary, (None, []) if outcome is None else outcome.of(done)
+    with _enough_memory(job):
+        done = run(job, sink_of if job.settings.fuses else None, scratch, progress)
+    with one_blas_thread():
+        summary, (model, others) = done.summary, (None, []) if outcome is None else outcome.of(done)
     if not job.settings.fuses:
         lock.rows(done.job.alignment.ids)
     summary.reads = opened.files
@@ -183,6 +194,18 @@ def finished(
         summary.bytes = target.commit([*lock.files, *others]) or summary.bytes
     matrix = memory[0].matrix if memory else None
     return _fused(done.job, placed(target, summary), matrix, model)
+
+
+@contextmanager
+def _enough_memory(job: Job) -> Iterator[None]:
+    """Tell what a job needs where it is not there."""
+    try:
+        yield
+    except MemoryError as error:
+        raise ResourceError(
+            f"not enough memory: this needs about {told_bytes(job.plan.memory)}",
+            hint="allow less with --memory, or fewer threads with --threads",
+        ) from error
 
 
 def scratch_room(job: Job, target: OutputTarget | None, progress: Progress) -> ScratchRoom:

@@ -21,6 +21,10 @@ from mmfuse.core.schema import Schema
 from mmfuse.core.strategy import Learned, Strategy
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="attack long and thoroughly")
+
+
 @dataclass
 class Result:
     code: int

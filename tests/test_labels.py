@@ -84,8 +84,8 @@ def test_classes_are_in_the_order_of_values(files: Matrix) -> None:
         ("l.csv:colour", "x.csv", 3, "no column 'colour'"),
         ("gone.csv", "x.csv", 3, "no such file"),
         (["a"] * N, np.ones((N, 2)), 3, "all 90 labels are 'a', and two classes are needed"),
-        (np.linspace(0, 1, N), np.ones((N, 2)), 3, "these are no labels: ids are float64"),
-        ((["a", "b"], ["no", "one"]), "x.csv", 4, "no row has a label"),
+        (np.linspace(0, 1, N), np.ones((N, 2)), 3, "labels are float64"),
+        ((["a", "b"], ["no", "one"]), "x.csv", 4, "no row has a label: the rows have ids such as"),
         ((["a", "b", "a"], [IDS[0], IDS[0], IDS[1]]), "x.csv", 4, "'row 000' has several labels"),
         (["a", "b"], np.ones((N, 2)), 4, "2 labels without ids for 90 rows joined by position"),
         ((["a", "b"], ["001", "2"]), (np.ones((2, 2)), [1, 2]), 4, "001"),
@@ -102,7 +102,7 @@ def test_a_label_that_is_missing_is_told(files: Matrix) -> None:
     table = pd.read_csv("l.csv")
     table.loc[3, "animal"] = None
     table.to_csv("l.csv", index=False)
-    with pytest.raises(MmfuseError, match="these are no labels: 1 id is empty"):
+    with pytest.raises(MmfuseError, match="1 label is empty"):
         fuse("l.csv:animal")
     table.dropna().to_csv("l.csv", index=False)
     assert any("1 row " in n or "1 rows " in n for n in fuse("l.csv:animal").summary.notes)

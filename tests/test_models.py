@@ -308,7 +308,7 @@ def test_a_model_that_went_on_says_so(tmp_path: Path) -> None:
 
 
 IMPOSSIBLE = {
-    "zscore,l2": "image is normalised by zscore before what is not linear",
+    "zscore,l2": "by zscore before what is not linear, which therefore depends on all rows",
     "center,l2": "image is normalised by center before what is not linear",
     "zscore,l2,zscore": "image is normalised by zscore before what is not linear",
     "l2,minmax,softmax,center": "image is normalised by minmax before what is not linear",
@@ -385,6 +385,18 @@ def test_models_that_were_made_otherwise_are_not_merged(what: str, tmp_path: Pat
 def test_one_model_is_not_merged() -> None:
     with pytest.raises(UsageError, match="two models or more"):
         mmfuse.merge([fit("pca", rows(0, 40))])
+
+
+def test_a_file_is_not_merged_with_itself(tmp_path: Path) -> None:
+    model, path = fit("pca", rows(0, 40)), tmp_path / "model.safetensors"
+    fit("pca", rows(0, 40), path)
+    (tmp_path / "link").symlink_to(path)
+    before = path.read_bytes()
+    for twice in ([path, str(path)], [path, model, tmp_path / "link"]):
+        with pytest.raises(UsageError, match="named twice, and its rows would count twice"):
+            mmfuse.merge(twice, path)
+    assert path.read_bytes() == before
+    assert mmfuse.merge([path, model]).rows == 80  # equal rows may be others
 
 
 # --- values that are not finite ---------------------------------------------------------------

@@ -147,7 +147,7 @@ def test_places_that_are_refused(x, call):
         ("-", 2, "--shard-rows writes into a folder\nhint: -o FOLDER/"),
         ("o.parquet", 2, "--shard-rows writes into a folder\nhint: -o o.parquet/"),
         ("no/o/", 5, "cannot write no/o/: No such file or directory"),
-        ("x.npy/", 5, "cannot write x.npy/: "),
+        ("x.npy/", 5, "x.npy/ is not a folder"),
     ):
         done = call("concat", "x.npy", "-o", output, "--shard-rows", "3")
         assert (done.code, told in done.err) == (code, True), done.err

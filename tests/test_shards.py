@@ -375,7 +375,7 @@ def test_lists_that_are_refused(one, call, npy, lines, arguments, code, told):
 
 def test_standard_input_is_a_list_or_an_input(one, mmfuse):
     done = mmfuse("concat", "-", "--inputs-from", "-", "-o", "o.npy", input=b"b.npy")
-    assert (done.code, "standard input cannot be both" in done.err) == (2, True)
+    assert (done.code, "standard input cannot be both a list of inputs" in done.err) == (2, True)
 
 
 @given(data=st.data())

@@ -200,7 +200,9 @@ class TestMemory:
 
     @pytest.mark.parametrize("value", [3, [[1, 2]], {"x": 1}, object(), None])
     def test_anything_else_is_refused(self, value: object) -> None:
-        with pytest.raises(UsageError, match="a modality is a path"):
+        with pytest.raises(
+            UsageError, match=r"a path, an array, a pair \(array, ids\), a pandas Data"
+        ):
             mmfuse.fuse("concat", {"m": value})
 
     def test_as_many_ids_as_rows(self) -> None:

@@ -151,7 +151,8 @@ def test_cut_short(kind: str, goods: dict[str, bytes], load: Load) -> None:
 
 @every
 def test_flipped_bits(kind: str, goods: dict[str, bytes], load: Load) -> None:
-    good, rng = goods[kind], np.random.default_rng(0)
+    good = together(*taken_apart(goods[kind]))  # without the checksum, which would tell of all
+    rng = np.random.default_rng(0)
     head = 8 + int.from_bytes(good[:8], "little")
     for k in range(60):
         data = bytearray(good)

@@ -533,7 +533,11 @@ GIVEN: dict[str, tuple[dict[str, Any], type[MmfuseError], str]] = {
     "no number known": ({"labels": np.full(N, np.nan)}, InputError, "no row has a label"),
     "an infinite number": ({"labels": np.full(N, np.inf)}, InputError, "is infinite"),
     "whole floats": ({"labels": Y.astype(float)}, InputError, "--task regression takes"),
-    "floats as classes": ({"labels": Y + 0.5, "task": "classification"}, InputError, "no labels"),
+    "floats as classes": (
+        {"labels": Y + 0.5, "task": "classification"},
+        InputError,
+        "labels are float64",
+    ),
     "text as numbers": (
         {"labels": np.array(["x", "y"])[Y % 2], "task": "regression"},
         InputError,

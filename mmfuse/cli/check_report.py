@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from mmfuse.cli.report import aligned
 from mmfuse.cli.upset import upset
-from mmfuse.files.paths import show
+from mmfuse.files.paths import short, show
 
 if TYPE_CHECKING:
     from mmfuse.core.finding import Finding
@@ -39,7 +39,7 @@ def check_report(found: Check, *, verbose: bool = False) -> Iterator[str]:
     if found.overlap:
         names = [item["name"] for item in found.modalities if item["ids"] != "none"]
         yield ""
-        yield from map(show, upset(names, found.overlap, width, plain=not _draws_blocks()))
+        yield from upset(names, found.overlap, width, plain=not _draws_blocks())
     yield ""
     for (severity, code), group in groupby(found.findings, attrgetter("severity", "code")):
         findings = list(group)
@@ -73,9 +73,9 @@ def _lines(finding: Finding, width: int) -> Iterator[str]:
         told, width, subsequent_indent=_INDENT, break_long_words=False, break_on_hyphens=False
     )
     if finding.examples:
-        yield from _examples([show(repr(text)) for text in finding.examples], width)
+        yield from _examples([short(repr(text), _WIDEST) for text in finding.examples], width)
     if finding.command is not None:
-        yield f"{_INDENT}mend: {show(finding.command)}"
+        yield f"{_INDENT}mend: {finding.command}"
 
 
 def _examples(texts: list[str], width: int) -> list[str]:

@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,13 +17,13 @@ import typer
 
 from mmfuse.cli.streams import emit, prepare_streams, say
 from mmfuse.errors import MmfuseError, OutputError, ResourceError, UsageError
-from mmfuse.files.paths import show
 
 _INTERRUPTED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF)
 _BROKEN_PIPE = 128 + signal.SIGPIPE
-_ended_by: list[int] = []
-"""The signals that end this process."""
+_AGAIN_SECONDS = 1.0
+_ended_by: list[tuple[int, float]] = []
+"""The signals that end this process, and when they came."""
 
 
 @contextmanager
@@ -39,23 +40,29 @@ def reporting() -> Iterator[None]:
         if isinstance(ended.__context__, BrokenPipeError):  # Typer makes it exit code 1
             _quiet_exit(_BROKEN_PIPE)
         if _ended_by:
-            _leave(128 + _ended_by[-1])
+            _leave(128 + _ended_by[-1][0])
         raise
     except BrokenPipeError:
         _quiet_exit(_BROKEN_PIPE)
     except Exception as error:
         if _ended_by:  # what went wrong on the way out is not why it ends
-            _leave(128 + _ended_by[-1])
+            _leave(128 + _ended_by[-1][0])
         if os.environ.get("MMFUSE_DEBUG") == "1":
-            say("\n".join(map(show, traceback.format_exc().splitlines())))
+            say("| " + line for line in traceback.format_exc().splitlines())
         told = _as_mmfuse_error(error)
-        say(_message(told))
+        say(_lines(told))
         _quiet_exit(told.exit_code)
 
 
-def _unwind(number: int, frame: FrameType | None) -> NoReturn:
-    """Leave through every `finally`, so that nothing half written stays behind."""
-    _ended_by.append(number)
+def _unwind(number: int, frame: FrameType | None) -> None:
+    """Leave through every `finally`, so that nothing half written stays behind.
+
+    Another signal would interrupt that. `timeout` sends two at once: to the process and its group.
+    """
+    now = time.monotonic()
+    if _ended_by and now - _ended_by[-1][1] < _AGAIN_SECONDS:
+        return
+    _ended_by.append((number, now))
     sys.exit(128 + number)
 
 
@@ -71,6 +78,8 @@ def _as_mmfuse_error(error: Exception) -> MmfuseError:
         return UsageError(_sentence(error.format_message()), hint=_usage(error))
     if isinstance(error, MemoryError):
         return ResourceError("not enough memory", hint="allow less with --memory")
+    if isinstance(error, ImportError) and "failed to map" in str(error):
+        return ResourceError("not enough memory to load a library that is needed")
     if isinstance(error, OSError) and error.errno in _UNWRITABLE:
         return OutputError(f"cannot write: {error.strerror}")
     return MmfuseError(
@@ -89,13 +98,13 @@ def _usage(error: typer.TyperException) -> str | None:
     return f"{context.command_path} --help" if context is not None else None
 
 
-def _message(error: MmfuseError) -> str:
-    lines = [f"error: {show(error.message)}"]
+def _lines(error: MmfuseError) -> list[str]:
+    lines = [f"error: {error.message}"]
     if error.where is not None:
-        lines.append(f"  in: {show(error.where)}")
+        lines.append(f"  in: {error.where}")
     if error.hint is not None:
-        lines.append(f"hint: {show(error.hint)}")
-    return "\n".join(lines)
+        lines.append(f"hint: {error.hint}")
+    return lines
 
 
 def _quiet_exit(code: int) -> NoReturn:

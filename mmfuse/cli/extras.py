@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from mmfuse.cli.streams import json_text
 from mmfuse.errors import UsageError
 from mmfuse.files.output import OutputFile, write_stream, writing
 from mmfuse.files.paths import same_file
@@ -25,8 +25,12 @@ class Extras:
     def __init__(self, depfile: str | None, summary: str | None, taken: Iterable[str]) -> None:
         self._opened = ExitStack()
         self._taken = list(taken)
-        self._depfile = self._open("--depfile", depfile)
-        self._summary = self._open("--summary", summary)
+        try:
+            self._depfile = self._open("--depfile", depfile)
+            self._summary = self._open("--summary", summary)
+        except BaseException:
+            self.close()
+            raise
 
     def _open(self, option: str, path: str | None) -> OutputFile | None:
         if path is None:
@@ -39,7 +43,7 @@ class Extras:
     def write(self, summary: Summary) -> None:
         """Write those that were asked for."""
         if self._summary is not None:
-            _write(self._summary, json.dumps(summary.as_dict()) + "\n")
+            _write(self._summary, json_text(summary.as_dict()) + "\n")
         if self._depfile is not None:
             _write(self._depfile, _rule(summary.output or "-", summary.reads))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mmfuse.errors import UsageError
+from mmfuse.errors import InputError, UsageError
 from mmfuse.files.ids import sidecar, split_column
 from mmfuse.files.keys import split_key
 from mmfuse.files.listing import listed_lines
@@ -13,16 +13,22 @@ from mmfuse.files.shards import named_files
 from mmfuse.request import Input, inputs_of, listed_inputs
 
 
-def all_inputs(files: Sequence[str], inputs_from: str | None, output: str) -> list[str | Input]:
+def all_inputs(
+    files: Sequence[str], inputs_from: str | None, outputs: Sequence[str]
+) -> list[str | Input]:
     """The inputs named, and those that the list at `inputs_from` names.
 
+    outputs: the files that are written.
     Raises UsageError where the list would be overwritten, InputError where it cannot be read.
     """
     if inputs_from is None:
         return list(files)
-    if same_file(inputs_from, output):
-        raise UsageError(f"{output} is one of the inputs", hint="name another file with -o")
+    for output in outputs:
+        if same_file(inputs_from, output):
+            raise UsageError(f"{output} is one of the inputs", hint="name another file")
     listed = listed_inputs(listed_lines(inputs_from))
+    if not files and not listed:
+        raise InputError("the list names no file", where=inputs_from)
     if inputs_from == "-" and any(item.value == "-" for item in inputs_of([*files, *listed])):
         raise UsageError("standard input cannot be both a list of inputs and one of them")
     return [*files, *listed]

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmfuse.cli.report import aligned
-from mmfuse.files.paths import show
+from mmfuse.files.paths import short, show
 
 _MOST = 10
 _TOP = 2
-_NAME = 24
 
 
 def report_table(told: Mapping[str, Any]) -> list[str]:
@@ -112,12 +111,6 @@ def drift_table(told: Mapping[str, Any]) -> list[str]:
 
 def _word(one: Mapping[str, Any]) -> str:
     return "DRIFT" if one["drifted"] else "ok"
-
-
-def short(name: str) -> str:
-    """A name, shown, of which a long one loses its end."""
-    shown = show(name)
-    return shown if len(shown) <= _NAME else shown[: _NAME - 1] + "…"
 
 
 def _percent(share: float) -> str:

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from mmfuse.core.source import Progress, unseen
+from mmfuse.files.paths import short
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -19,9 +20,11 @@ _PATIENCE = 0.5  # seconds before a bar appears
 
 
 @contextmanager
-def showing() -> Iterator[Progress]:
-    """Progress drawn on stderr; where nobody looks (no terminal, or CI), nothing."""
-    if sys.stderr is None or not sys.stderr.isatty() or os.environ.get("CI"):
+def showing(output: str | None = None, *, quiet: bool = False) -> Iterator[Progress]:
+    """Progress drawn on stderr; nothing where nobody looks (no terminal, or CI), if `quiet`, or
+    where the output goes to the terminal."""
+    seen = sys.stderr is not None and sys.stderr.isatty() and not os.environ.get("CI")
+    if quiet or not seen or (output == "-" and sys.stdout.isatty()):
         yield unseen
         return
     with ExitStack() as drawn:
@@ -44,7 +47,7 @@ class _Bars:
             self._bars = self._drawn.enter_context(_bars())
         if self._bars is not None:
             if step not in self._tasks:
-                self._tasks[step] = self._bars.add_task(step, total=total)
+                self._tasks[step] = self._bars.add_task(short(step), total=total)
             self._bars.update(self._tasks[step], completed=self._done[step])
 
 
@@ -60,4 +63,6 @@ def _bars() -> Bars:
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
+        redirect_stdout=False,  # to where? it is the data's
+        redirect_stderr=False,
     )

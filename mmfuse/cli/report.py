@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Container, Sequence
+from unicodedata import east_asian_width
 
 from mmfuse.files.paths import show
 from mmfuse.summary import AlignSummary, InputSummary, Summary
@@ -25,10 +27,10 @@ _FILLED = {
 }
 
 
-def summary_table(summary: Summary, *, verbose: bool = False) -> str:
+def summary_table(summary: Summary, *, verbose: bool = False) -> list[str]:
     """A few lines for people; not a stable format."""
     lines = aligned([_input_row(item) for item in summary.inputs], right=(2,))
-    lines += [f"note: {show(note)}" for note in summary.notes]
+    lines += [f"note: {note}" for note in summary.notes]
     lines += [] if summary.command == "convert" else [_join_line(summary)]
     lines.append(_output_line(summary))
     if verbose:
@@ -43,13 +45,13 @@ def summary_table(summary: Summary, *, verbose: bool = False) -> str:
             f"{told}{_bytes(summary.memory)} of working memory on "
             f"{summary.threads} thread{'s' if summary.threads > 1 else ''}"
         )
-    return "\n".join(lines)
+    return lines
 
 
-def align_table(summary: AlignSummary) -> str:
+def align_table(summary: AlignSummary) -> list[str]:
     """The same for modalities that are not fused."""
     lines = aligned([_input_row(item) for item in summary.inputs], right=(2,))
-    lines += [f"note: {show(note)}" for note in summary.notes]
+    lines += [f"note: {note}" for note in summary.notes]
     lines.append(_join_line(summary))
     if summary.anti and summary.empty:
         names = ", ".join(map(show, summary.empty))
@@ -57,19 +59,34 @@ def align_table(summary: AlignSummary) -> str:
     lines += [_output_line(file) for file in summary.files]
     if summary.dry_run:
         lines.append("dry run: nothing was written")
-    return "\n".join(lines)
+    return lines
 
 
 def aligned(rows: Sequence[Sequence[str]], right: Container[int]) -> list[str]:
     """Lines of cells in columns, two spaces apart; those in `right` end together."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
-            cell.rjust(width) if j in right else cell.ljust(width)
-            for j, (cell, width) in enumerate(zip(row, widths, strict=True))
+            _filled(cell, wide, right=j in right)
+            for j, (cell, wide) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows
     ]
+
+
+def width(text: str) -> int:
+    """How many places a text takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.category(char) in ("Mn", "Me") else 1 + (east_asian_width(char) in "WF")
+        for char in text
+    )
+
+
+def _filled(cell: str, wide: int, *, right: bool) -> str:
+    blanks = " " * (wide - width(cell))
+    return blanks + cell if right else cell + blanks
 
 
 def _input_row(item: InputSummary) -> list[str]:

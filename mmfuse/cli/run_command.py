@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -18,11 +16,11 @@ from mmfuse.cli.inputs import all_inputs, files_of
 from mmfuse.cli.options import per_modality, size
 from mmfuse.cli.progress import showing
 from mmfuse.cli.report import summary_table
-from mmfuse.cli.streams import emit, say
+from mmfuse.cli.streams import emit_json, say
 from mmfuse.cli.timing import time_options
 from mmfuse.errors import UsageError
 from mmfuse.files.paths import same_file
-from mmfuse.saving import place_of
+from mmfuse.saving import ids_beside, place_of
 
 if TYPE_CHECKING:
     from mmfuse.request import Input
@@ -161,20 +159,23 @@ def _run(work: Work, own: Own, given: Mapping[str, Any]) -> None:
     settings = {k: v for k, v in _settings(asked).items() if k not in work.without}
     if asked.dry_run:  # it writes nothing
         asked.depfile = asked.summary = None
-    inputs = all_inputs(asked.files or (), asked.inputs_from, output)
-    with closing(_extras(asked, inputs, output, models)) as extras:
-        with showing() as progress:
+    outputs = _outputs(asked, output)
+    inputs = all_inputs(asked.files or (), asked.inputs_from, outputs)
+    if asked.lock is not None and any(same_file(asked.lock, model) for model in models):
+        raise UsageError(f"--lock {asked.lock} is an input or an output")
+    with closing(_extras(asked, own, inputs, [*outputs, *models])) as extras:
+        with showing(output, quiet=asked.quiet) as progress:
             told = work.do(own, inputs, output, {**settings, "progress": progress}).summary
         told.reads += [model for model in models if not same_file(model, output)]
         if asked.inputs_from is not None and asked.inputs_from != "-":
             told.reads.append(asked.inputs_from)
         extras.write(told)
     if asked.as_json:
-        emit(json.dumps(told.as_dict()))
+        emit_json(told.as_dict())
     elif not asked.quiet:
         say(summary_table(told, verbose=asked.verbose))
         if more := _more(told):
-            say("\n".join(["", *more]))
+            say(["", *more])
 
 
 def _more(told: Summary) -> list[str]:
@@ -210,20 +211,21 @@ def _settings(asked: SimpleNamespace) -> Settings:
     }
 
 
+def _outputs(asked: SimpleNamespace, output: str) -> list[str]:
+    """Files that are written, but for those of `_extras`; npy has its ids beside it."""
+    named = filter(None, [asked.lock, asked.save, asked.plot])
+    return [output, ids_beside(output), *named]
+
+
 def _extras(
-    asked: SimpleNamespace, inputs: Sequence[str | Input], output: str, models: Sequence[str]
+    asked: SimpleNamespace, own: Own, inputs: Sequence[str | Input], others: Sequence[str]
 ) -> Extras:
+    """others: further files that must not be replaced."""
     if asked.depfile is None and asked.summary is None:  # then nothing has to be looked for
         return Extras(None, None, ())
-    beside = (*(asked.ids or ()), *(asked.times or ()), *filter(None, [asked.labels]))
-    taken = [
-        output,
-        os.path.splitext(output)[0] + ".ids.txt",  # which npy has beside it
-        *filter(None, [asked.lock, asked.save, asked.plot]),
-        *models,
-        *files_of(inputs, asked.inputs_from, beside),
-    ]
-    return Extras(asked.depfile, asked.summary, taken)
+    beside = [*(asked.ids or ()), *(asked.times or ()), asked.labels, own.get("groups")]
+    read = files_of(inputs, asked.inputs_from, list(filter(None, beside)))
+    return Extras(asked.depfile, asked.summary, [*others, *read])
 
 
 def _refuse_both(depfile: str | None, output: str, as_json: bool) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mmfuse.cli.model_report import short
 from mmfuse.cli.report import aligned
-from mmfuse.files.paths import show
+from mmfuse.files.paths import short
 
 _TITLES = {
     "accuracy": "accuracy", "log_loss": "log loss", "ece": "calibration error", "r2": "R2",
     "rmse": "RMSE",
 }  # fmt: skip
+
+_OPTIONS = 100  # characters
 
 
 def score_table(told: Mapping[str, Any]) -> list[str]:
@@ -40,7 +41,7 @@ def trained_table(told: Mapping[str, Any]) -> list[str]:
             f"{m['columns']:,}",
             ",".join(m["normalize"]) or "none",
             m["estimator"],
-            " ".join(f"{name}={show(str(value))}" for name, value in m["options"].items()),
+            short(" ".join(f"{name}={value}" for name, value in m["options"].items()), _OPTIONS),
         ]
         for m in told["modalities"]
     ]

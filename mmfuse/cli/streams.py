@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import io
+import json
+import math
 import os
 import sys
+import warnings
+from collections.abc import Iterable
 from contextlib import suppress
+from typing import Any
 
 from mmfuse.errors import OutputError
+from mmfuse.files.paths import short
 
+_LONGEST = 5_000  # characters of a line for people; more than a path has
 _IF_CLOSED = (
     ("stdin", os.O_RDONLY, "r"),
     ("stdout", os.O_RDONLY, "w"),
@@ -31,10 +38,42 @@ def prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    warnings.showwarning = _say_warning
+
+
+def _say_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    """What a library warns of, as one line; by default Python prints it as it is."""
+    say([f"warning: {message}"])
+
+
+def emit_lines(lines: Iterable[str]) -> None:
+    """Print lines for people on stdout; raises as `emit` does."""
+    emit("\n".join(map(_line, lines)))
+
+
+def emit_json(told: Any) -> None:
+    """Print one JSON object on stdout; raises as `emit` does."""
+    emit(json_text(told))
+
+
+def json_text(told: Any) -> str:
+    """JSON in printable ASCII; a number that is not finite, which JSON lacks, is null."""
+    try:
+        return json.dumps(told, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(told), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def emit(text: str, end: str = "\n") -> None:
-    """Print data on stdout, now. Raises OutputError, or BrokenPipeError where nobody reads on."""
+    """Print on stdout, now. Raises OutputError, or BrokenPipeError where nobody reads on."""
     try:
         print(text, end=end, flush=True)
     except BrokenPipeError:
@@ -43,7 +82,12 @@ def emit(text: str, end: str = "\n") -> None:
         raise OutputError(f"cannot write standard output: {error.strerror}") from error
 
 
-def say(text: str) -> None:
+def say(lines: Iterable[str]) -> None:
     """Tell people on stderr; that nobody can hear it is no reason to fail."""
     with suppress(OSError):
-        print(text, file=sys.stderr, flush=True)
+        print("\n".join(map(_line, lines)), file=sys.stderr, flush=True)
+
+
+def _line(text: str) -> str:
+    """A line that stays one, whatever names are in it, and does not fill the screen."""
+    return short(text, _LONGEST)

@@ -229,6 +229,7 @@ def _refuse_duplicates(source: Identified, first: Rows, second: Rows) -> None:
 
 
 def _examples(source: Identified) -> str:
-    ids = source.ids if source.ids is not None else ()
+    assert source.ids is not None
+    ids = source.ids
     told = ", ".join(repr(text) for text, _ in zip(ids, range(2), strict=False))
     return f"{source.label} has {told}{', …' if len(ids) > 2 else ''}"

@@ -6,7 +6,7 @@ that are stored by columns never have to be transposed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from queue import SimpleQueue
@@ -37,6 +37,8 @@ class ColumnEngine:
     plan: Plan
     checked: bool = True
     """Whether values that are not finite are counted."""
+    rounds: Collection[int] = ()
+    """The modalities whose large integers were rounded as they were read."""
     progress: Progress = unseen
 
     def run(self, sink: Sink, dtype: np.dtype[Any]) -> Tally:
@@ -88,6 +90,8 @@ class ColumnEngine:
             x[:] = picked
         tally.count_nonfinite(m, x[:, None], range(len(x)), self.checked)
         tally.measure(m, x[:, None], range(len(x)), len(x))
+        if m in self.rounds:
+            tally.count_large(m, x)
         if self.weights[m] != 1:
             np.multiply(x, x.dtype.type(self.weights[m]), out=x)
         if x.dtype != out.dtype:
@@ -96,8 +100,11 @@ class ColumnEngine:
             return x  # which has been looked at
         else:
             out = x
-        if self.checked and not all_finite(out):
-            tally.count_overflow(out)
+        if not all_finite(out):
+            if self.checked:
+                tally.count_overflow(out)
+            else:
+                tally.count_infinite(out, [x], beside=True)
         return out
 
 

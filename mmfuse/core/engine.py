@@ -6,7 +6,7 @@ what they find is merged in the order of the rows, so that results do not depend
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from queue import SimpleQueue
@@ -44,6 +44,8 @@ class Engine:
     plan: Plan
     checked: bool = True
     """Whether values that are not finite are counted."""
+    rounds: Collection[int] = ()
+    """The modalities whose large integers were rounded as they were read."""
     progress: Progress = unseen
     labels: NDArray[Any] | None = None
     """The number of every row's class, -1 where it has none; or what is to be predicted of it,
@@ -240,6 +242,8 @@ class Engine:
             loaded = [space.load(m, first, last) for m in range(len(self.taken))]
             for m, (x, places) in enumerate(loaded):
                 tally.measure(m, x, places, self.plan.rows)
+                if m in self.rounds:
+                    tally.count_large(m, x)
                 if not copies:
                     tally.count_nonfinite(m, x, places, self.checked)
                     tally.count_degenerate(m, fusion.normalize(m, x))
@@ -257,6 +261,8 @@ class Engine:
                     for m, (x, places) in enumerate(loaded):
                         tally.count_nonfinite(m, x, places, self.checked)
                 tally.count_overflow(tile, fusion.expected_nan(batch.present))
+            elif not self.checked and not (copies and {*self.working} == {tile.dtype}):
+                tally.count_infinite(tile, batch.blocks, beside=fusion.strategy.stacks)
         return out, tally
 
     def _present(self, start: int, stop: int) -> NDArray[np.bool_] | None:

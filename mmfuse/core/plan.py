@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from mmfuse.errors import ResourceError
+from mmfuse.errors import ResourceError, told_bytes
 
 Storage = Literal["memory", "file", "stream"]
 """Where rows are: in memory, in a file that gives rows in any order, or in one that is decoded
@@ -172,8 +172,8 @@ def _read(rows: int, inputs: Sequence[Access], ways: Sequence[Way], passes: int)
 
 def _too_wide(width: int, needed: int, memory: int) -> ResourceError:
     return ResourceError(
-        f"{width:,} columns need about {2 * needed / 2**20:,.0f} MiB of working memory, "
-        f"and {memory / 2**20:,.0f} MiB are allowed",
+        f"{width:,} columns need about {told_bytes(2 * needed)} of working memory, "
+        f"and {told_bytes(memory)} are allowed",
         hint="allow more with --memory, or fuse to fewer columns",
     )
 
@@ -190,8 +190,8 @@ def _learning_threads(statistic: int, waiting: int, threads: int, memory: int) -
         threads -= 1
     if (needed := _learning_bytes(statistic, waiting, threads)) > memory * 3 // 4:
         raise ResourceError(
-            f"what is learned of these columns needs about {needed / 2**20:,.0f} MiB of working "
-            f"memory, and of {memory / 2**20:,.0f} MiB three quarters may be",
+            f"what is learned of these columns needs about {told_bytes(needed)} of working "
+            f"memory, and of {told_bytes(memory)} three quarters may be",
             hint=f"--memory {-(-needed * 4 // 3 // 2**20)}MiB or more; random-projection brings "
             "wide modalities to fewer columns first",
         )
@@ -212,7 +212,7 @@ def _at_once(
     if needed + stored > memory:
         raise ResourceError(
             f"this strategy holds all {rows:,} rows in memory and needs about "
-            f"{(needed + stored) / 2**20:,.0f} MiB, and {memory / 2**20:,.0f} MiB are allowed",
+            f"{told_bytes(needed + stored)}, and {told_bytes(memory)} are allowed",
             hint="allow more with --memory, or take a strategy that streams, such as gcca",
         )
     ways: tuple[Way, ...] = tuple("gather" if a.storage == "file" else "memory" for a in inputs)

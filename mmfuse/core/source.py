@@ -92,6 +92,8 @@ class Source(ABC):
     doubtful: columns of numbers that were taken for no features, for their names.
     several: what several rows of one id become, where that is said of this source alone.
     times: of every row, in nanoseconds, where they were asked for. time_source: like id_source.
+    rounds: whether integers beyond 2^53 are rounded as they are read: those of text, and those of
+        64 bits beside other numbers.
     """
 
     name: str
@@ -106,6 +108,7 @@ class Source(ABC):
     times: NDArray[np.int64] | None = None
     time_source: str = ""
     doubtful: tuple[str, ...] = ()
+    rounds: bool = False
 
     @property
     def storage(self) -> Storage:

@@ -19,6 +19,7 @@ Places: TypeAlias = range | NDArray[np.intp]
 
 _EXAMPLES = 3
 _SAMPLE = 1000
+_EXACT, _LARGEST = 2.0**53, 2.0**64
 
 
 @dataclass
@@ -27,7 +28,8 @@ class Tally:
 
     nonfinite: values a modality that are NaN or infinite; nonfinite_rows: the first such rows.
     degenerate: rows a modality that each stage of its chain left as they were.
-    overflow: values of the output that are not finite.
+    overflow: values of the output that are not finite, but for those that may be.
+    large: values a modality so large that float64 does not hold all integers any more.
     squares: a modality's ‖x‖² of evenly spaced rows, as stored; 0 for rows not seen.
     """
 
@@ -35,6 +37,7 @@ class Tally:
     nonfinite_rows: list[list[int]]
     degenerate: list[list[int]]
     squares: list[NDArray[np.float64]]
+    large: list[int]
     overflow: int = 0
 
     @classmethod
@@ -46,6 +49,7 @@ class Tally:
             [[] for _ in nothing],
             [[] for _ in nothing],
             [np.zeros(_SAMPLE) for _ in nothing],
+            [0] * modalities,
         )
 
     def merge(self, other: Tally) -> Tally:
@@ -55,6 +59,7 @@ class Tally:
             [_first(a, b) for a, b in zip(self.nonfinite_rows, other.nonfinite_rows, strict=True)],
             [_add(a, b) for a, b in zip(self.degenerate, other.degenerate, strict=True)],
             [a + b for a, b in zip(self.squares, other.squares, strict=True)],
+            [a + b for a, b in zip(self.large, other.large, strict=True)],
             self.overflow + other.overflow,
         )
 
@@ -65,6 +70,11 @@ class Tally:
             rows = [int(places[row]) for row in np.flatnonzero(~finite.all(axis=1))[:_EXAMPLES]]
             self.nonfinite[m] += int(finite.size - np.count_nonzero(finite))
             self.nonfinite_rows[m] = _first(self.nonfinite_rows[m], rows)
+
+    def count_large(self, m: int, x: Block) -> None:
+        """Note the values of modality `m` that may have been other integers of 64 bits."""
+        size = np.abs(x)
+        self.large[m] += int(np.count_nonzero((size >= _EXACT) & (size <= _LARGEST)))
 
     def measure(self, m: int, x: Block, places: Places, n: int) -> None:
         """Add the squares of sampled rows of modality `m`, or of columns of theirs.
@@ -85,8 +95,9 @@ class Tally:
             rows = np.searchsorted(places, sample[seen])
         self.squares[m][seen] += np.square(x[rows].astype(np.float64)).sum(axis=1)
 
-    def norms(self, m: int, n: int, present: NDArray[np.bool_] | None = None) -> list[float]:
-        """Mean and standard deviation of the lengths of the sampled rows of modality `m`.
+    def norms(self, m: int, n: int, present: NDArray[np.bool_] | None = None) -> list[float] | None:
+        """Mean and standard deviation of the lengths of the sampled rows of modality `m`; None:
+        none is finite.
 
         present: which of the `n` rows have it; None: all.
         """
@@ -94,7 +105,7 @@ class Tally:
         if present is not None:
             lengths = lengths[present[_sampled(n)]]
         lengths = lengths[np.isfinite(lengths)]
-        return [float(lengths.mean()), float(lengths.std())] if len(lengths) else []
+        return [float(lengths.mean()), float(lengths.std())] if len(lengths) else None
 
     def count_degenerate(self, m: int, left: list[int]) -> None:
         """Note the rows that the stages of modality `m` left as they were."""
@@ -106,6 +117,20 @@ class Tally:
         if expected is not None:
             finite[expected] |= np.isnan(out[expected])
         self.overflow += int(out.size - np.count_nonzero(finite))
+
+    def count_infinite(self, out: Matrix, blocks: Sequence[Block], *, beside: bool) -> None:
+        """Note infinite output values of finite inputs, where inputs may be anything.
+
+        beside: whether the blocks stand side by side in the output; else by whole rows.
+        """
+        infinite = np.isinf(out)
+        if infinite.any():
+            odd = [~np.isfinite(x) for x in blocks]
+            if beside:
+                infinite &= ~np.concatenate(odd, axis=-1)
+            else:
+                infinite[np.logical_or.reduce([x.any(axis=1) for x in odd])] = False
+            self.overflow += int(np.count_nonzero(infinite))
 
 
 @lru_cache(1)

@@ -179,11 +179,10 @@ def _interval(
 
     backward: (t - window, t]. forward: [t, t + window). nearest: (t - window/2, t + window/2].
     """
-    if direction == "forward":
-        return timeline.first(groups, times), timeline.first(groups, _moved(times, window))
-    ahead = window // 2 if direction == "nearest" else 0
+    # in whole nanoseconds, with both ends: then an end of what int64 holds can belong to it
+    ahead = {"backward": 0, "nearest": window // 2, "forward": window - 1}[direction]
     return (
-        timeline.first(groups, _moved(times, ahead - window), later=True),
+        timeline.first(groups, _moved(times, ahead + 1 - window)),
         timeline.first(groups, _moved(times, ahead), later=True),
     )
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from mmfuse.core.chain import Chain
 from mmfuse.core.source import Progress, unseen
 from mmfuse.ensemble.calibration import learn_calibration
+from mmfuse.ensemble.estimator import estimator_of
 from mmfuse.ensemble.evaluation import Calibration, Evaluation, evaluate
 from mmfuse.ensemble.fused_models import FusedModels
 from mmfuse.ensemble.modality_model import ModalityModel, Recipe
@@ -59,6 +61,13 @@ def train(problem: Problem, plan: Plan) -> Training:
     Raises UsageError or InputError for what cannot be learned.
     """
     _refuse_useless(problem, plan)
+    for recipe in plan.recipes:  # a limit is of the libraries that are there when it is set
+        estimator_of(recipe.estimator).with_options(recipe.options)
+    with threadpool_limits(1):
+        return _trained(problem, plan)
+
+
+def _trained(problem: Problem, plan: Plan) -> Training:
     rule = rule_of(plan.fuse, len(problem.classes), learn_weights=plan.learn_weights)
     weights = np.ones(len(problem.names)) if plan.weights is None else plan.weights
     evaluation, learned, calibration = None, {}, {}

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmfuse.errors import InputError
-from mmfuse.files.columns import ID_NAMES, NEVER_FEATURES, VECTOR_NAMES
+from mmfuse.files.columns import ID_NAMES, NEVER_FEATURES, VECTOR_NAMES, NoColumnError
 from mmfuse.files.formats import Reading
 
 _ID_NAMES = dict.fromkeys(("ids", "id", "keys", "names", "filenames", *ID_NAMES))
@@ -100,7 +100,7 @@ def _features(forms: Mapping[str, Form], taken: set[str | None]) -> str:
 def _require(forms: Mapping[str, Form], name: str) -> None:
     if name not in forms:
         near = difflib.get_close_matches(name, forms, n=1)
-        raise InputError(
+        raise NoColumnError(
             f"no array {name!r}; the file has {_listed(forms, list(forms))}",
             hint=f"did you mean {near[0]!r}?" if near else None,
         )

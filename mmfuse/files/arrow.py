@@ -14,8 +14,9 @@ from mmfuse.core.ids import Ids, TextIds, integer_ids
 from mmfuse.core.source import Matrix, Source
 from mmfuse.core.transpose import transposed
 from mmfuse.errors import AlignmentError, InputError, count
-from mmfuse.files.checks import checked_text, ids_of_text, told_rows
-from mmfuse.files.columns import Choice, Kind, beside, choose
+from mmfuse.files.checks import checked_text, ids_of_text, refuse_long_texts, told_rows
+from mmfuse.files.columns import Choice, Kind, beside, choose, numbers
+from mmfuse.files.feature_types import common, of_arrow
 from mmfuse.files.formats import Reading
 from mmfuse.files.inputs import InputFile, reading
 from mmfuse.files.record import classes_of
@@ -108,12 +109,14 @@ def arrow_source(
         rows = sum(batch.num_rows for batch in (scan_text or scan)(schema.names[:1]))
     if not rows:
         raise InputError("the table has no rows")
+    dtype, rounds = common(_dtypes(schema, choice, may_lack))
     return make(
         name=name,
         label=label,
         columns=choice.features or _dimensions(scan, choice.vector or "", schema),
         rows=rows,
-        dtype=feature_dtype(schema, choice, may_lack),
+        dtype=dtype,
+        rounds=rounds or scan_text is not None,
         ids=ids,
         id_source=id_source,
         times=times,
@@ -134,7 +137,7 @@ def _dimensions(scan: Scan, column: str, schema: pa.Schema) -> tuple[str, ...]:
     if not dim:
         raise InputError(f"the vectors of column {column!r} are empty")
     classes = classes_of(schema.metadata)
-    return classes if len(classes) == dim else tuple(map(str, range(dim)))
+    return classes if len(classes) == dim else numbers(dim)
 
 
 def _presence_columns(schema: pa.Schema) -> list[str]:
@@ -186,24 +189,12 @@ def _kind(kind: pa.DataType) -> Kind:
     return "number" if numeric else "other"
 
 
-def feature_dtype(schema: pa.Schema, choice: Choice, may_lack: Mapping[str, bool]) -> np.dtype[Any]:
-    """The dtype that holds the chosen columns; a lacking value of an integer column needs NaN."""
-    names = choice.features or (choice.vector,)
-    fields = [schema.field(name) for name in names]
-    return np.result_type(*(_numpy_dtype(f.type, may_lack.get(f.name, False)) for f in fields))
-
-
-def _numpy_dtype(kind: pa.DataType, may_lack: bool) -> np.dtype[Any]:
-    import pyarrow as pa
-
-    if isinstance(kind, pa.BaseExtensionType):
-        kind = kind.storage_type
-    if hasattr(kind, "value_type"):
-        kind = kind.value_type
-    if pa.types.is_boolean(kind):
-        return np.dtype(np.float64) if may_lack else np.dtype(np.uint8)
-    dtype = np.dtype(kind.to_pandas_dtype())
-    return np.result_type(dtype, np.float32) if may_lack and dtype.kind in "iu" else dtype
+def _dtypes(
+    schema: pa.Schema, choice: Choice, may_lack: Mapping[str, bool]
+) -> Iterator[np.dtype[Any]]:
+    """The dtypes that the chosen columns need."""
+    for name in choice.features or (choice.vector or "",):
+        yield from of_arrow(schema.field(name).type, may_lack.get(name, False))
 
 
 def columns_of(batch: pa.RecordBatch, dtype: np.dtype[Any]) -> Matrix:
@@ -272,6 +263,7 @@ def ids_of(chunks: Iterable[pa.Array], name: str) -> Ids:
         raise InputError("the table has no rows")
     column = pa.chunked_array(parts)
     if pa.types.is_dictionary(column.type):
+        refuse_long_texts(column)
         column = column.cast(column.type.value_type)
     if column.null_count:
         raise AlignmentError(

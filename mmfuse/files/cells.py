@@ -7,13 +7,14 @@ import re
 from typing import TYPE_CHECKING
 
 from mmfuse.files.columns import ID_NAMES
+from mmfuse.files.plain_json import integer
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 MISSING = ("", "NA", "N/A", "NULL", "null", "None", "NaN", "nan")
 _NUMBER = re.compile(
-    r"[ \t]*[+-]?(\d+\.?\d*(e[+-]?\d+)?|\.\d+(e[+-]?\d+)?|inf|nan|infinity)[ \t]*", re.I | re.A
+    r"[ \t]*[+-]?((\d++(\.\d*+)?|\.\d++)(e[+-]?\d++)?|inf|nan|infinity)[ \t]*", re.I | re.A
 )
 _MEANT = re.compile(  # as a number, in a notation that is not read
     r"\s*[+-]?(0x[\da-f]+|\d+(_\d+)+|\d*,\d+|\d{1,3}(,\d{3})+(\.\d*)?)\s*", re.I | re.A
@@ -65,7 +66,10 @@ def is_number(cell: str) -> bool:
 
 def list_of(cell: str) -> list[float]:
     """The numbers of a cell like `[0.1, 0.2]`. Raises ValueError for anything else."""
-    values = json.loads(cell)
+    try:
+        values = json.loads(cell, parse_int=integer)
+    except RecursionError as error:
+        raise ValueError("a list that nests too deeply") from error
     if not isinstance(values, list) or not {type(value) for value in values} <= {int, float}:
         raise ValueError("not a list of numbers")
     try:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mmfuse.core.ids import Ids, TextIds, plain_integers
 from mmfuse.errors import AlignmentError, InputError, count
+from mmfuse.files.machine import refuse_beyond_memory
 
 _POOL = "sequences become a row each with --pool NAME=mean, max, std, last or flatten"
 _INTEGER_AS_FLOAT = re.compile(r"-?\d+\.0*")
@@ -43,6 +44,17 @@ def told_rows(mask: NDArray[np.bool_]) -> str:
     """The first row numbers, from 1, where `mask` holds, for people."""
     rows = np.flatnonzero(mask)
     return ", ".join(f"{row + 1:,}" for row in rows[:3]) + (", …" if len(rows) > 3 else "")
+
+
+def refuse_long_texts(column: Any) -> None:
+    """Raise ResourceError for an Arrow column whose dictionary is small and whose texts are not."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not (pa.types.is_string(kind := column.type.value_type) or pa.types.is_large_string(kind)):
+        return
+    lengths = (pc.binary_length(part.dictionary).take(part.indices) for part in column.chunks)
+    refuse_beyond_memory(sum(pc.sum(length).as_py() or 0 for length in lengths))
 
 
 def check_features(dtype: np.dtype[Any], shape: tuple[int, ...], *, pool: bool = False) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mmfuse.errors import InputError
+from mmfuse.errors import InputError, ResourceError
+
+MOST_COLUMNS = 1 << 22
+"""Their names alone take a quarter of a gigabyte then."""
 
 Kind = Literal["number", "vector", "other"]
 
@@ -59,6 +62,7 @@ def choose(
 
     Raises InputError: a named column is not there or not numeric; no numeric column is left.
     """
+    refuse_half_characters(kinds)
     if time is not None:
         _require(kinds, time)
         kinds = {name: kind for name, kind in kinds.items() if name != time}
@@ -106,10 +110,35 @@ def beside(names: Sequence[str]) -> list[str]:
     return [name for name in names if name in BESIDE and (runs or name not in _BELIEFS[:2])]
 
 
+class NoColumnError(InputError):
+    """A file has no column or array of that name, or none of ids."""
+
+
 def classes_or_numbers(names: Any, width: int) -> tuple[str, ...]:
     """Names of so many columns, if that is what they are, else numbers from 0."""
     if isinstance(names, list) and len(names) == width == len(set(map(str, names))):
+        refuse_half_characters(map(str, names))
         return tuple(map(str, names))
+    return numbers(width)
+
+
+def refuse_half_characters(names: Iterable[str]) -> None:
+    """Raise InputError for names that no file can hold: JSON and NumPy have texts that are not."""
+    try:
+        "".join(names).encode()
+    except UnicodeEncodeError as error:
+        raise InputError("the name of a column is not valid UTF-8") from error
+
+
+def refuse_too_many(width: int) -> None:
+    """Raise ResourceError for more columns than mmfuse has names for."""
+    if width > MOST_COLUMNS:
+        raise ResourceError(f"{width:,} columns; {MOST_COLUMNS:,} are the most")
+
+
+def numbers(width: int) -> tuple[str, ...]:
+    """The names of so many columns that have none. Raises ResourceError for too many."""
+    refuse_too_many(width)
     return tuple(map(str, range(width)))
 
 
@@ -119,7 +148,7 @@ def choose_ids(names: Sequence[str], named: str | None) -> str:
         return names[0]
     found = _id_column(dict.fromkeys(names, "other"), named)
     if found is None:
-        raise InputError("no id column", hint="name it: --ids NAME=FILE:COLUMN")
+        raise NoColumnError("no id column", hint="name it: --ids NAME=FILE:COLUMN")
     return found
 
 
@@ -165,7 +194,7 @@ def _expand(kinds: Mapping[str, Kind], wanted: Sequence[str], ids: str | None) -
 def _require(kinds: Mapping[str, Kind], name: str) -> None:
     if name not in kinds:
         near = difflib.get_close_matches(name, kinds, n=1)
-        raise InputError(
+        raise NoColumnError(
             f"no column {name!r}",
             hint=f"did you mean {near[0]!r}?" if near else f"it has {_listed(list(kinds))}",
         )

@@ -15,8 +15,9 @@ from mmfuse.core.ids import Ids, TextIds, integer_ids, plain_integers
 from mmfuse.errors import AlignmentError, InputError
 from mmfuse.files import formats
 from mmfuse.files.checks import checked_text, ids_of_text
-from mmfuse.files.inputs import InputFile, open_input, reading
+from mmfuse.files.inputs import InputFile, reading, refuse_no_lines
 from mmfuse.files.paths import stem, suffix
+from mmfuse.files.plain_json import fault
 
 _SIDECARS = (
     "{}.ids.txt", "{}.ids.npy", "{}.ids.json", "{}.ids.csv",
@@ -44,20 +45,27 @@ def sidecars(path: str) -> list[str]:
     return [os.path.join(folder, form.format(own)) for form in _SIDECARS]
 
 
-def read_ids(path: str, column: str | None, label: str) -> tuple[Ids, InputFile]:
+def label_of(path: str, label: str) -> str:
+    """How messages name a file of ids that belongs to what `label` names."""
+    return f"{label} (ids {os.path.basename(path)})"
+
+
+def read_ids(file: InputFile, column: str | None, *, in_table: bool = False) -> Ids:
     """The ids in a file: text one a line, npy, a JSON list, or a column of a table.
 
-    Raises InputError or AlignmentError, naming `label`.
+    What has no suffix, such as a stream, is CSV where a column is named or it is `in_table`.
+    Raises InputError or AlignmentError, naming the file.
     """
-    file = open_input(path, f"{label} (ids {os.path.basename(path)})")
+    told = suffix(file.name)
     with reading(file.label):
-        if (table := formats.by_suffix(path)) is not None:
-            ids = table.read_ids(file, column)
-        elif column is not None:
+        table = formats.by_suffix(file.name)
+        if table is None and not told and (in_table or column is not None):
+            table = formats.by_name("csv")
+        if table is not None:
+            return table.read_ids(file, column)
+        if column is not None:
             raise InputError(f"this file has no columns, so no {column!r}")
-        else:
-            ids = _from_json(file) if suffix(path) == ".json" else _from_lines(file)
-    return ids, file
+        return _from_json(file) if told == ".json" else _from_lines(file)
 
 
 def split_column(spec: str) -> tuple[str, str | None]:
@@ -69,6 +77,7 @@ def split_column(spec: str) -> tuple[str, str | None]:
 
 
 def _from_lines(file: InputFile) -> Ids:
+    refuse_no_lines(file.head)
     with open(file.path, "rb") as stream:
         data = stream.read().removeprefix(BOM_UTF8)
     if b"\r\n" in data:
@@ -112,7 +121,11 @@ def _of_texts(array: NDArray[Any]) -> TextIds:
 
 def _from_json(file: InputFile) -> Ids:
     with open(file.path, encoding="utf-8-sig") as stream:
-        values = json.load(stream)
+        text = stream.read()
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"not JSON: {fault(error)}") from error
     if not isinstance(values, list):
         raise InputError("not a JSON list of ids")
     return _of_objects(values)

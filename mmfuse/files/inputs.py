@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
@@ -47,6 +48,13 @@ def looks_like(head: bytes) -> str:
     if b"\0" not in head and head.isascii():
         return "plain text"
     return "something else"
+
+
+def refuse_no_lines(head: bytes) -> None:
+    """Raise InputError for what is text too, but not the lines that it should be."""
+    told = looks_like(head)
+    if told.startswith(("an HTML", "a git-lfs")):
+        raise InputError(f"it looks like {told}")
 
 
 @dataclass(frozen=True)
@@ -158,6 +166,16 @@ def read_all(fd: int, view: memoryview, place: int, label: str) -> None:
 
 
 @contextmanager
+def unchanged(verify: Callable[[], None]) -> Iterator[None]:
+    """Where reading fails of a file that has changed meanwhile, say that: `verify` does."""
+    try:
+        yield
+    except Exception:
+        verify()
+        raise
+
+
+@contextmanager
 def reading(label: str) -> Iterator[None]:
     """One boundary around every loader: whatever it raises is told as one clear message."""
     try:
@@ -170,9 +188,15 @@ def reading(label: str) -> Iterator[None]:
     except PermissionError:
         raise InputError("not allowed to read this file", where=label) from None
     except MemoryError:
-        raise ResourceError("not enough memory to read this file", where=label) from None
-    except UnicodeDecodeError as error:
+        raise _no_memory(label) from None
+    except (UnicodeDecodeError, UnicodeEncodeError) as error:
         raise InputError(f"not valid UTF-8: {error.reason}", where=label) from error
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+            raise _no_memory(label) from None
         told = str(error).strip().splitlines()
         raise InputError(told[0] if told else type(error).__name__, where=label) from error
+
+
+def _no_memory(label: str) -> ResourceError:
+    return ResourceError("not enough memory to read this file", where=label)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from mmfuse.errors import InputError
 from mmfuse.files.columns import Kind
 from mmfuse.files.inputs import InputFile, looks_like, open_arrow
+from mmfuse.files.plain_json import distinct, fault, integer
 
 _LINE_BYTES = 16 << 20  # what a missing line break may take into memory before it is noticed
 _BOM = b"\xef\xbb\xbf"
@@ -66,29 +67,15 @@ def _texts(stream: Any) -> Iterator[bytes]:
 
 def _object(text: bytes, number: int) -> Mapping[str, Any]:
     try:
-        value = json.loads(text.decode(), object_pairs_hook=_unique, parse_int=_integer)
+        value = json.loads(text.decode(), object_pairs_hook=distinct, parse_int=integer)
     except (ValueError, RecursionError) as error:
-        told = "not valid UTF-8" if isinstance(error, UnicodeDecodeError) else f"not JSON: {error}"
-        raise InputError(f"line {number:,}: {told}") from error
+        told = "" if isinstance(error, UnicodeError) else "not JSON: "
+        raise InputError(f"line {number:,}: {told}{fault(error)}") from error
     if not isinstance(value, dict):
         hint = "one object a line is needed: jq -c '.[]' makes them of a list"
         kind = "a list" if isinstance(value, list) else repr(value)[:_SHOWN]
         raise InputError(f"line {number:,} is {kind}, not an object", hint=hint)
     return value
-
-
-def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for k, name in enumerate(names) if name in names[:k])
-        raise ValueError(f"{twice!r} stands there twice")
-    return found
-
-
-def _integer(text: str) -> int | float:
-    """An exact integer, or the zero that only a float can be."""
-    return -0.0 if text == "-0" else int(text)
 
 
 def _is_answer(values: Mapping[str, Any]) -> bool:

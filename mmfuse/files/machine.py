@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 
+from mmfuse.errors import ResourceError, told_bytes
+
 _CGROUPS = "/sys/fs/cgroup"
 _LIMITS = {"": "memory.max", "memory": "memory.limit_in_bytes"}
 """By controller: version 2 of control groups names none."""
@@ -16,6 +18,18 @@ def available_memory() -> int:
     control group's where that is less; 0 where neither is told."""
     found = [*_system(), *_control_group()]
     return min(found, default=0)
+
+
+def refuse_beyond_memory(size: int) -> None:
+    """Raise ResourceError where twice so many bytes are not to be had.
+
+    For what a small file can say is large: it is asked for before any is taken.
+    """
+    available = available_memory()
+    if 2 * size > available > 0:
+        raise ResourceError(
+            f"needs about {told_bytes(2 * size)} of memory, and {told_bytes(available)} are there"
+        )
 
 
 def _system() -> Iterator[int]:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from mmfuse.core.ids import Rows
 from mmfuse.core.source import Matrix, take_rows
 from mmfuse.errors import InputError
+from mmfuse.files.hidden import let_go
 from mmfuse.files.inputs import InputFile, as_bytes, read_all
 
 _CHECK_ROWS = 1024  # a row may map as much as 2 MB, the kernel's largest piece of cache
@@ -65,7 +66,7 @@ class MappedReader:
                 self._map()
         except BaseException:
             self._mapped = None
-            os.close(self._fd)  # a lease left behind would hold up whoever writes the file
+            let_go(self._fd)  # a lease left behind would hold up whoever writes the file
             raise
 
     def _map(self) -> None:
@@ -118,9 +119,11 @@ class MappedReader:
             self._mapped.close()  # it has the file open too, and would keep the lease
             self._mapped = None
         if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-            self._file.verify()
+            fd, self._fd = self._fd, -1
+            try:
+                self._file.verify()  # before whoever waits for the lease may write
+            finally:
+                let_go(fd)
 
 
 class ResidentPages:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import struct
+import sys
 import warnings
 from dataclasses import dataclass
 from typing import IO, Any
@@ -14,6 +16,7 @@ from mmfuse.errors import InputError
 from mmfuse.files.inputs import InputFile, as_bytes, looks_like, read_all
 
 _MAGIC = b"\x93NUMPY"
+_AXES, _SIDE_BITS = 64, 128  # of a shape; NumPy has as many axes, and sides of 63 bits
 _HEADER_CHARACTERS = 1 << 20  # NumPy's own limit is too low for records of a few hundred fields
 _CONVERT = (
     "convert it once, where it was made: "
@@ -55,6 +58,8 @@ def header_of(stream: IO[bytes], size: int) -> NpyHeader:
         raise InputError(
             f"an array of Python objects, shape {shape}, would run code", hint=_CONVERT
         )
+    if len(shape) > _AXES or any(side.bit_length() > _SIDE_BITS for side in shape):
+        raise InputError("the npy header is damaged: a shape too long to be told")
     if any(side < 0 for side in shape):
         raise InputError(f"the npy header is damaged: shape {shape}")
     if not dtype.itemsize:  # any number of such values would be within the file
@@ -73,7 +78,21 @@ def whole_array(file: InputFile, header: NpyHeader) -> NDArray[Any]:
     with open(file.path, "rb", buffering=0) as stream:
         whole = np.empty(header.shape, header.dtype)
         read_all(stream.fileno(), as_bytes(whole), header.offset, file.label)
-    return whole
+    return sound(whole)
+
+
+def sound(array: NDArray[Any]) -> NDArray[Any]:
+    """The array itself. Raises InputError for text of codes that are no characters.
+
+    NumPy would make strings of them that Python cannot do anything with.
+    """
+    for name in array.dtype.names or ():
+        sound(array[name])
+    if array.dtype.kind == "U" and array.size and array.dtype.itemsize:
+        plain = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
+        if plain.reshape(-1).view(np.uint32).max() > sys.maxunicode:
+            raise InputError("the values are damaged: text of codes that are no characters")
+    return array
 
 
 def _parse_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -82,9 +101,14 @@ def _parse_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[An
         raise ValueError("an unknown version")
     short = version == (1, 0)
     read = np.lib.format.read_array_header_1_0 if short else np.lib.format.read_array_header_2_0
+    size = stream.read(2 if short else 4)
+    length = int.from_bytes(size, "little")
+    if length > _HEADER_CHARACTERS:  # NumPy would look only after it has read all of that
+        raise ValueError("a header that is too long")
+    text = io.BytesIO(size + stream.read(length))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Python 2 wrote headers that are read a little slower
-        shape, fortran_order, dtype = read(stream, _HEADER_CHARACTERS)
+        shape, fortran_order, dtype = read(text, _HEADER_CHARACTERS)
     if version == (3, 0) and dtype.names is not None:
         # version 3 is version 2 with names in UTF-8, which that reader takes for Latin-1
         dtype.names = tuple(name.encode("latin1").decode() for name in dtype.names)

@@ -7,11 +7,12 @@ from contextlib import suppress
 from typing import Self
 
 from mmfuse.errors import OutputError, UsageError
-from mmfuse.files.output import sync_folder, writing
+from mmfuse.files.folders import sync_folder
+from mmfuse.files.output import writing
 
 
 class OutputFolder:
-    """The folder at `path`; one that was made for this is removed again unless it is kept.
+    """The folder at `path`; one that was made for this is removed again if it stays empty.
 
     Raises OutputError where it cannot be made, UsageError for standard output.
     """
@@ -20,13 +21,19 @@ class OutputFolder:
         self.path, self._made = path, False
         if path == "-":
             raise UsageError("several files cannot go to standard output", hint="name a folder")
-        if os.path.lexists(path):
+        if os.path.lexists(path.rstrip(os.sep) or path):
             if not os.path.isdir(path):
-                raise OutputError(f"{path} is not a folder", hint="several files go into a folder")
+                raise OutputError(f"{path} is not a folder", hint="name a folder, or a new one")
         elif not dry_run:
             with writing(path):
                 os.mkdir(path)
-            self._made = True
+                self._made = True
+            try:
+                with writing(path):
+                    sync_folder(os.path.dirname(os.path.realpath(path)))
+            except BaseException:
+                self.__exit__()
+                raise
 
     def file(self, name: str) -> str:
         """The path of a file in it. Raises UsageError for a name that would lead elsewhere."""
@@ -34,17 +41,10 @@ class OutputFolder:
             raise UsageError(f"an input is named {name!r}, and files are named like inputs")
         return os.path.join(self.path, name)
 
-    def keep(self) -> None:
-        """Let the folder stay."""
-        if self._made:
-            self._made = False
-            with writing(self.path):
-                sync_folder(os.path.dirname(os.path.realpath(self.path)))
-
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._made:
-            with suppress(OSError):  # somebody else put something into it
+            with suppress(OSError):  # something is in it
                 os.rmdir(self.path)

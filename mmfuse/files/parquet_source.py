@@ -247,7 +247,7 @@ def open_table(file: InputFile, footer: pq.FileMetaData | None = None) -> pq.Par
 
     if not file.head.startswith(b"PAR1"):
         raise InputError(f"not a Parquet file: it looks like {looks_like(file.head)}")
-    return pq.ParquetFile(
+    table = pq.ParquetFile(
         open_arrow(file),
         metadata=footer,
         page_checksum_verification=True,
@@ -255,6 +255,16 @@ def open_table(file: InputFile, footer: pq.FileMetaData | None = None) -> pq.Par
         pre_buffer=False,
         buffer_size=_READ_BYTES,
     )
+    if footer is None:
+        _refuse_odd(table.metadata)
+    return table
+
+
+def _refuse_odd(footer: pq.FileMetaData) -> None:
+    """Raise InputError for numbers of rows that cannot be."""
+    rows = [footer.row_group(g).num_rows for g in range(footer.num_row_groups)]
+    if min(rows, default=0) < 0 or sum(rows) != footer.num_rows:
+        raise InputError("the footer is damaged: it contradicts itself about the rows")
 
 
 def batches_of(

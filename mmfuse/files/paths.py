@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import os
 import re
-import unicodedata
 from pathlib import Path
 
 COMPRESSED = (".gz", ".zst")
@@ -93,11 +92,19 @@ def file_name(path: str) -> str:
 
 
 def show(text: str) -> str:
-    """Untrusted text for a terminal or a log: controls, bidi marks and surrogates escaped."""
-    return "".join(
-        char if char == " " or unicodedata.category(char)[0] not in "CZ" else _escape(char)
-        for char in text
-    )
+    """Untrusted text for a terminal or a log: what cannot be seen is escaped.
+
+    Controls, line breaks, bidi marks, spaces but the plain one, surrogates, unassigned characters.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else _escape(char) for char in text)
+
+
+def short(name: str, most: int = 24) -> str:
+    """A name, shown, of which a long one loses its end."""
+    shown = show(name[: most + 1])
+    return shown if len(shown) <= most else shown[: most - 1] + "…"
 
 
 def _escape(char: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -15,11 +16,27 @@ def parsed(data: str | bytes) -> Any:
     return json.loads(data, object_pairs_hook=distinct, parse_constant=_refuse)
 
 
+def integer(text: str) -> int | float:
+    """The integer of a text exactly, or the zero that only a float can be: -0."""
+    return -0.0 if text == "-0" else int(text)
+
+
+def fault(error: ValueError | RecursionError) -> str:
+    """What is wrong with a text that is no JSON, in other words than Python's decoders have."""
+    if isinstance(error, UnicodeError):
+        return "not valid UTF-8"
+    if isinstance(error, RecursionError):
+        return "it nests too deeply"
+    long = "set_int_max_str_digits" in str(error)
+    return "a number has too many digits" if long else str(error)
+
+
 def distinct(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     """The pairs as a mapping."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a name stands twice")
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"{twice[:40]!r} stands there twice")
     return found
 
 

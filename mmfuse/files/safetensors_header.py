@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy as np
 from mmfuse.errors import InputError
 from mmfuse.files.inputs import InputFile, looks_like
 from mmfuse.files.npy_header import NpyHeader
+from mmfuse.files.plain_json import distinct, fault
 
 _LENGTH_BYTES = 8
 HEADER_BYTES = 100_000_000  # the format's own limit
@@ -56,23 +57,15 @@ def read_tensors(file: InputFile) -> Tensors:
         stream.seek(_LENGTH_BYTES)
         text = stream.read(length)
     try:
-        entries = json.loads(text.decode(), object_pairs_hook=_unique)
+        entries = json.loads(text.decode(), object_pairs_hook=distinct)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"the header is damaged: {error}") from error
-    if not isinstance(entries, dict):
-        raise InputError("the header is damaged: it is no JSON object")
+        raise InputError(f"the header is damaged: {fault(error)}") from error
+    assert isinstance(entries, dict)  # for it begins with a brace
     metadata = entries.pop(_METADATA, {})
     texts = isinstance(metadata, dict) and all(isinstance(t, str) for t in metadata.values())
     if not texts:
         raise InputError(f"the header is damaged: {_METADATA} is to hold texts only")
     return Tensors(_placed(entries, _LENGTH_BYTES + length, file.size), metadata)
-
-
-def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a name stands there twice")
-    return found
 
 
 def _placed(entries: Mapping[str, Any], start: int, size: int) -> dict[str, NpyHeader | InputError]:

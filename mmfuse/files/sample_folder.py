@@ -16,6 +16,7 @@ from mmfuse.core.plan import Storage, Way
 from mmfuse.core.source import Matrix, Part, Scratch, Source, Taken
 from mmfuse.errors import InputError
 from mmfuse.files.checks import check_features, ids_of_text
+from mmfuse.files.feature_types import common
 from mmfuse.files.formats import Reading
 from mmfuse.files.ids import sidecar, sidecars
 from mmfuse.files.inputs import as_bytes, open_input, read_all, reading, state_of
@@ -206,12 +207,14 @@ def sample_source(name: str, label: str, found: Samples, how: Reading) -> Sample
         shape = header.shape
         states[k], offsets[k] = hash(file.state), header.offset
         stored[k] = dtypes.setdefault(header.dtype, len(dtypes))
+    dtype, rounds = common(dtypes)
     return SampleFolder(
         name=name,
         label=label,
         columns=tuple(map(str, range(shape[0]))),
         rows=len(paths),
-        dtype=np.result_type(*dtypes),
+        dtype=dtype,
+        rounds=rounds,
         ids=None if how.outside_ids else found.ids,
         id_source="" if how.outside_ids else "file names",
         notes=("a sample a file", *found.files.notes),

@@ -15,6 +15,7 @@ from mmfuse.core.ids import Ids, Rows, concatenated
 from mmfuse.core.plan import Storage, Way
 from mmfuse.core.source import Matrix, Part, Scratch, Source, Taken
 from mmfuse.errors import AlignmentError, InputError
+from mmfuse.files.feature_types import common
 from mmfuse.files.formats import Format, Reading
 from mmfuse.files.inputs import InputFile, as_bytes, read_all, reading
 
@@ -125,7 +126,7 @@ def sharded_source(
     shards: list[Shard] = []
     ids: list[Ids | None] = []
     id_sources: dict[str, None] = {}
-    dtypes = []
+    dtypes, rounding = [], False
     told = dict.fromkeys(notes)
     columns: tuple[str, ...] = ()
     for file, format, how, source in opened:
@@ -136,14 +137,16 @@ def sharded_source(
         ids.append(source.ids)
         id_sources[source.id_source] = None
         dtypes.append(source.dtype)
+        rounding |= source.rounds
         told.update(dict.fromkeys(source.notes))
-    dtype = dtypes[0] if len(set(dtypes)) == 1 else np.result_type(*dtypes)
+    dtype, rounds = common(dtypes)
     return ShardedSource(
         name=name,
         label=label,
         columns=columns,
         rows=sum(shard.rows for shard in shards),
         dtype=dtype,
+        rounds=rounds or rounding,
         ids=_ids(ids, shards),
         id_source=_id_source(list(id_sources)),
         notes=tuple(told),

@@ -11,25 +11,24 @@ import io
 import itertools
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mmfuse.errors import InputError
 from mmfuse.files.cells import MISSING, NO_NUMBER, column_type, fault_of, is_number, list_of
 from mmfuse.files.chunks import Chunks
+from mmfuse.files.columns import refuse_too_many
 from mmfuse.files.inputs import InputFile, looks_like, open_arrow
 from mmfuse.files.plain_rows import column_of_plain_rows
+from mmfuse.files.text_rows import lines_of, long_cells, open_text, sample_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_SAMPLE_ROWS = 50
 _BLOCK_BYTES = 4 << 20
-_LARGEST_BLOCK = 1 << 30
+_LARGEST_BLOCK = 256 << 20
 _MANY_COLUMNS = 64  # where a search in every row costs less than a parser's look at every cell
 _MOST_WORKERS = 4  # one thread cannot read for more
-_CELL_CHARACTERS = 64 << 20  # what an unclosed quote may take into memory before it is noticed
 _UNWANTED = "if this column is no feature, name those that are with --column NAME=COLUMN"
 _TEXT = ("plain text", "something else", "gzip data", "zstd data")
 
@@ -51,7 +50,7 @@ class Sheet:
 
     def text(self) -> io.TextIOBase:
         """The file as text from its beginning; bytes that are no UTF-8 become surrogates."""
-        return _text(self.file, self.compression, "utf-8-sig")
+        return open_text(self.file, self.compression, "utf-8-sig")
 
     def batches(self, types: Mapping[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
         """The columns of `types`, parsed as those types."""
@@ -137,7 +136,7 @@ class Sheet:
                     done += batch.num_rows
         except pa.ArrowInvalid as error:
             if "straddling" in str(error) and block < _LARGEST_BLOCK:  # a longer line than before
-                yield from self._streamed(types, 16 * block, max(skip, done))
+                yield from self._streamed(types, min(16 * block, _LARGEST_BLOCK), max(skip, done))
                 return
             self._locate(types)
             raise
@@ -174,8 +173,8 @@ class Sheet:
 
     def _locate(self, types: Mapping[str, pa.DataType | None]) -> None:
         """Raise an InputError that names line, column and cell, if there is one to refuse."""
-        with _long_cells(), self.text() as text:
-            rows = csv.reader(text, delimiter=self.delimiter, strict=True)
+        with long_cells(), self.text() as text:
+            rows = csv.reader(lines_of(text), delimiter=self.delimiter, strict=True)
             line = 1
             try:
                 for row in rows:
@@ -237,12 +236,12 @@ def open_sheet(file: InputFile, delimiter: str) -> Sheet:
     compression = {b"\x1f\x8b": "gzip", b"\x28\xb5": "zstd"}.get(file.head[:2])
     if (looks := looks_like(file.head)) not in _TEXT:
         raise InputError(f"not a table of text: it looks like {looks}")
-    with _long_cells(), _text(file, compression, "utf-8-sig") as text:
-        rows = csv.reader(text, delimiter=delimiter)
+    with long_cells(), open_text(file, compression, "utf-8-sig") as text:
+        rows = csv.reader(lines_of(text), delimiter=delimiter)
         try:
             names = next(rows, [])
             lines = rows.line_num
-            sample = list(itertools.islice((row for row in rows if row), _SAMPLE_ROWS))
+            sample = sample_of(rows)
         except csv.Error as error:
             raise InputError(f"line {rows.line_num:,}: {error}") from error
     _check_header(names, delimiter)
@@ -252,30 +251,15 @@ def open_sheet(file: InputFile, delimiter: str) -> Sheet:
     columns = [[row[j] for row in sample if j < len(row)] for j in range(len(names))]
     types = map(column_type, names, columns)
     schema = pa.schema(list(zip(names, types, strict=True)))
-    with _text(file, compression, "utf-8") as text:
+    with open_text(file, compression, "utf-8") as text:
         header = "".join(itertools.islice(text, lines)).encode(errors="surrogateescape")
     return Sheet(file, delimiter, compression, names, schema, longest, len(header))
-
-
-def _text(file: InputFile, compression: str | None, encoding: str) -> io.TextIOBase:
-    """A file as text; bytes that are no UTF-8 become surrogates."""
-    stream = open_arrow(file, compression)
-    return io.TextIOWrapper(stream, encoding, errors="surrogateescape", newline="")
-
-
-@contextmanager
-def _long_cells() -> Iterator[None]:
-    """Let the csv module read cells as long as a vector written as text."""
-    before = csv.field_size_limit(_CELL_CHARACTERS)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(before)
 
 
 def _check_header(names: list[str], delimiter: str) -> None:
     if not names:
         raise InputError("line 1 is empty; the names of the columns should stand there")
+    refuse_too_many(len(names))
     name, count = Counter(names).most_common(1)[0]
     if count > 1:
         raise InputError(f"line 1: {count:,} columns are named {name!r}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from mmfuse.core.time_align import Times
 from mmfuse.errors import AlignmentError, InputError, count
 from mmfuse.files.cells import MISSING
 from mmfuse.files.checks import told_rows
-from mmfuse.files.inputs import InputFile, as_bytes, open_input, read_all, reading
+from mmfuse.files.inputs import InputFile, as_bytes, read_all, reading, refuse_no_lines
 from mmfuse.files.npy_header import read_header
 from mmfuse.files.paths import suffix
 
@@ -22,24 +21,24 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def read_times(path: str, unit: str, label: str) -> tuple[Times, InputFile]:
+def read_times(file: InputFile, unit: str) -> Times:
     """The times in a file of their own: text one a line, or a one-dimensional npy array.
 
-    Raises InputError or AlignmentError, naming `label`.
+    Raises InputError or AlignmentError, naming the file.
     """
-    file = open_input(path, f"{label} (times {os.path.basename(path)})")
     with reading(file.label):
-        if suffix(path) == ".npy":
+        if suffix(file.name) == ".npy":
             header = read_header(file)
             array = np.empty(header.shape, header.dtype)
             with open(file.path, "rb", buffering=0) as stream:
                 read_all(stream.fileno(), as_bytes(array), header.offset, file.label)
-            return times_of_array(array, unit, "the array"), file
+            return times_of_array(array, unit, "the array")
         import pyarrow as pa
 
+        refuse_no_lines(file.head)
         with open(file.path, encoding="utf-8-sig") as lines:
             cells = pa.array([line.rstrip("\n") for line in lines], pa.string())
-        return times_of_column([cells], unit, "the file"), file
+        return times_of_column([cells], unit, "the file")
 
 
 def times_of_array(array: NDArray[Any], unit: str, place: str) -> Times:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from mmfuse.errors import InputError
 from mmfuse.files.inputs import InputFile, as_bytes, looks_like
-from mmfuse.files.npy_header import NpyHeader, header_of
+from mmfuse.files.machine import refuse_beyond_memory
+from mmfuse.files.npy_header import NpyHeader, header_of, sound
 
 _LOCAL = struct.Struct("<4s22xHH")  # the magic, and the lengths of name and extra field
 _ENCRYPTED = 1
@@ -58,12 +59,13 @@ class Member:
     def whole(self) -> NDArray[Any]:
         """All of the array."""
         header = self.header
+        refuse_beyond_memory(self.size)
         array = np.empty(header.shape, header.dtype, "F" if header.fortran_order else "C")
         with self.stream() as stream:
             stream.read(header.offset)
             fill(stream, array.T if header.fortran_order else array)
             ended(stream)
-        return array
+        return sound(array)
 
 
 def archive(file: InputFile) -> zipfile.ZipFile:

@@ -97,6 +97,7 @@ def open(file: InputFile, name: str, how: Reading) -> JsonlSource:
         columns=columns,
         rows=len(ids) if ids is not None else sum(1 for _ in lines(file)),
         dtype=np.dtype(np.float64),
+        rounds=True,
         ids=ids,
         id_source=f"key {choice.ids}" if ids is not None else "",
         notes=choice.notes,

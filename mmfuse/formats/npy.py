@@ -19,7 +19,8 @@ from mmfuse.core.source import Matrix, Scratch, Source, Taken
 from mmfuse.core.words import move
 from mmfuse.errors import InputError, OutputError
 from mmfuse.files.checks import check_features
-from mmfuse.files.columns import Kind, choose
+from mmfuse.files.columns import Kind, choose, numbers
+from mmfuse.files.feature_types import common
 from mmfuse.files.formats import Layout, Reading, Table
 from mmfuse.files.ids import ids_of_array
 from mmfuse.files.inputs import InputFile, as_bytes, read_all
@@ -114,7 +115,7 @@ def open(file: InputFile, name: str, how: Reading) -> Source:
     source = NpySource(
         name=name,
         label=file.label,
-        columns=tuple(map(str, range(dim))),
+        columns=numbers(dim),
         rows=header.shape[0],
         dtype=header.dtype,
         ids=None,
@@ -153,14 +154,16 @@ def _records(file: InputFile, name: str, header: NpyHeader, how: Reading) -> Npy
         times = times_of_array(field, how.time_unit, f"field {how.time_column!r}")
     columns = choice.features
     if choice.vector is not None:
-        columns = tuple(map(str, range(dtype[choice.vector].shape[0])))
+        columns = numbers(dtype[choice.vector].shape[0])
     fields = choice.features or (choice.vector or "",)
+    common_dtype, rounds = common(dtype[field].base for field in fields)
     return NpySource(
         name=name,
         label=file.label,
         columns=columns,
         rows=rows,
-        dtype=np.result_type(*(dtype[field].base for field in fields)),
+        dtype=common_dtype,
+        rounds=rounds,
         ids=ids,
         id_source=f"field {choice.ids}" if ids is not None else "",
         times=times,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from terminal import on_terminal
 
 MMFUSE = [sys.executable, "-m", "mmfuse"]
 
@@ -225,31 +225,6 @@ def test_head(here, npy):
     done = shell("mmfuse concat long.npy -q -o - | head -1; exit ${PIPESTATUS[0]}")
     assert (done.returncode, done.stderr) == (141, "")
     assert done.stdout.startswith('"id","long_0"') or done.stdout.startswith("id,long_0")
-
-
-def on_terminal(*arguments: str, env: dict[str, str] | None = None) -> tuple[int, str]:
-    """Exit code and what is seen, where all streams are a terminal."""
-    parent, child = pty.openpty()
-    plain = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "CI")}
-    process = subprocess.Popen(
-        [*MMFUSE, *arguments],
-        stdin=child,
-        stdout=child,
-        stderr=child,
-        env={**plain, "TERM": "xterm-256color", **(env or {})},
-    )
-    os.close(child)
-    seen = b""
-    while True:
-        try:
-            part = os.read(parent, 4096)
-        except OSError:  # the other end is closed
-            break
-        if not part:
-            break
-        seen += part
-    os.close(parent)
-    return process.wait(timeout=30), seen.decode().replace("\r\n", "\n")
 
 
 def test_binary_is_refused_on_a_terminal(files):

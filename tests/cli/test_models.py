@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -44,10 +45,11 @@ def files(here: Path) -> Path:
 
 @pytest.fixture
 def model(files: Path, call: Any) -> Path:
-    """A model of the first items."""
+    """A model of the first items; its twin can be merged with it."""
     given = ("image.csv", "text.csv", "-k", "2", "--normalize", "zscore")
     done = call("fit", "pca", *given, "-o", "m.safetensors")
     assert done.code == 0, done.err
+    shutil.copy("m.safetensors", "twin.safetensors")
     return Path("m.safetensors")
 
 
@@ -164,12 +166,12 @@ def test_json(model: Path, call: Any) -> None:
     assert [item["name"] for item in applied["inputs"]] == ["image", "text"]
     further = json.loads(call("fit", "--continue", model, *NEW, "--json").out)
     assert (further["output"], further["rows"]) == (str(model), 20)
-    merged = json.loads(call("merge", model, model, "-o", "mm", "--json").out)
+    merged = json.loads(call("merge", model, "twin.safetensors", "-o", "mm", "--json").out)
     assert merged == {
         "mmfuse_merge": 1,
-        "models": [str(model)] * 2,
+        "models": [str(model), "twin.safetensors"],
         "output": "mm",
-        "rows": 120,
+        "rows": 100,
         "columns": 2,
     }
 
@@ -178,7 +180,7 @@ def test_quiet(model: Path, call: Any) -> None:
     for line in (
         "fit pca image.csv -q -o f",
         "fit --continue m.safetensors image=image_new.csv text=text_new.csv -q",
-        "merge m.safetensors m.safetensors -q -o mm",
+        "merge m.safetensors twin.safetensors -q -o mm",
         "apply m.safetensors image.csv text.csv -q -o a.npy",
         "pca image.csv -q -o b.npy --save s",
     ):
@@ -267,7 +269,7 @@ LINES = {
     "continue": "fit --continue m.safetensors image.csv text.csv -o OUT",
     "save": "pca image.csv text.csv -o z.npy --save OUT",
     "apply": "apply m.safetensors image.csv text.csv -f npy -o OUT",
-    "merge": "merge m.safetensors m.safetensors -o OUT",
+    "merge": "merge m.safetensors twin.safetensors -o OUT",
 }
 
 
@@ -402,7 +404,12 @@ def test_columns_in_another_order(model: Path, call: Any) -> None:
     frame = pd.read_csv("image_new.csv")
     frame[["id", "r", "p", "q"]].to_csv("turned.csv", index=False)
     given = ("apply", model, "image=turned.csv", NEW[1])
-    refused(call(*given, "-o", "a.npy"), 7, "stand in another order", "in: image=turned.csv")
+    refused(
+        call(*given, "-o", "a.npy"),
+        7,
+        "stand in another order than those the model",
+        "in: image=turned.csv",
+    )
     columns = [part for name in "pqr" for part in ("--column", f"image={name}")]
     assert call(*given, *columns, "-q", "-o", "a.npy").code == 0
     assert call("apply", model, *NEW, "-q", "-o", "b.npy").code == 0
@@ -469,6 +476,7 @@ def test_what_is_no_model(model: Path, call: Any) -> None:
         ("merge", "missing argument 'MODEL...'"),
         ("merge m.safetensors", "missing option '--output'"),
         ("merge m.safetensors -o z", "merge takes two models or more"),
+        ("merge m.safetensors ./m.safetensors -o z", "a model is named twice, and its rows"),
     ],
 )
 def test_wrong_calls(given: str, told: str, model: Path, call: Any) -> None:
@@ -502,7 +510,7 @@ def test_a_write_that_fails_leaves_the_old_model(
     monkeypatch.setattr("mmfuse.files.output.os.pwrite", full)
     for act in (
         lambda: library.go_on(model, given, model),
-        lambda: library.merge([model, model], model),
+        lambda: library.merge([model, "twin.safetensors"], model),
         lambda: library.fit("pca", given, model),
         lambda: library.fuse("pca", given, save=model),
     ):

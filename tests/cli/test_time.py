@@ -255,7 +255,7 @@ T = ("--align", "time", "--time-column", "t")
         (("--pool-mask-zeros",), 2, "--pool-mask-zeros is for sequences"),
         (T, 2, "takes --tolerance or --window, one of them"),
         ((*T, "--tolerance", "1", "--window", "1"), 2, "takes --tolerance or --window"),
-        ((*T, "--tolerance", "soon"), 2, "--tolerance is 'soon'; give a duration"),
+        ((*T, "--tolerance", "soon"), 2, "--tolerance is 'soon'; give a duration such as 20ms"),
         ((*T, "--tolerance", "1", "--direction", "up"), 2, "--direction is 'up'"),
         ((*T, "--tolerance", "1", "--by", "name"), 2, "--by is 'name'; it must be id"),
         ((*T, "--tolerance", "1", "--join", "outer"), 2, "does not go with --join outer"),

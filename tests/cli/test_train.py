@@ -110,7 +110,7 @@ def test_options_of_the_model_do_not_go_with_continue(files: Path, call: Any) ->
     for option in (("--fuse", "stack"), ("--normalize", "l2"), ("--folds", "3"), CHEAP):
         done = call(*more, *option)
         assert done.code == 2
-        assert f"{option[0]} does not go with --continue" in done.err
+        assert f"{option[0]} does not go with --continue, which takes the model as" in done.err
 
 
 def test_tells_json(files: Path, call: Any) -> None:

@@ -135,9 +135,11 @@ def test_keep() -> None:
 def test_without_ids_rows_are_taken_by_position(by: By) -> None:
     alignment = align([table("a", 3), table("b", 3)], Joining(by))
     assert alignment.by == "position"
-    assert alignment.rows == (None, None)
+    assert alignment.rows == alignment.ends == (None, None)
+    assert alignment.pools == ("mean", "mean")
     assert list(alignment.ids) == ["0", "1", "2"]
-    assert alignment.dropped == (0, 0)
+    assert (alignment.dropped, alignment.absent, alignment.unmatched) == ((0, 0),) * 3
+    assert alignment.complete
 
 
 def test_by_position_takes_the_first_ids_along() -> None:
@@ -150,6 +152,12 @@ def test_by_position_takes_the_first_ids_along() -> None:
     assert list(second.ids) == ["y", "x"]
     numbered = align([table("a", 2), table("b", 2)], Joining("position"))
     assert list(numbered.ids) == ["0", "1"]
+
+
+def test_one_source_alone() -> None:
+    for one, ids in ((table("a", 3), ["0", "1", "2"]), (table("a", ["x", "y"]), ["x", "y"])):
+        alignment = align([one])
+        assert (list(alignment.ids), alignment.rows, alignment.dropped) == (ids, (None,), (0,))
 
 
 @pytest.mark.parametrize("by", ["auto", "position"])
@@ -284,3 +292,228 @@ def test_an_alignment_of_many_rows_is_small() -> None:
     # an int64 id, and an int32 a source; at most as much again to find them
     assert kept < 25 * n
     assert peak < 60 * n
+
+
+# --- other joins, and how much must meet ----------------------------------------------------------
+
+IDS_HINT = "name its ids with --ids NAME=FILE or --id-column NAME=COLUMN"
+A, B = table("a", ["p", "q", "r", "q"]), table("b", ["q", "p", "t"])
+
+
+def test_a_join_of_rows_that_repeat() -> None:
+    found = align([A, B], Joining(how="outer", duplicates="max"))
+    assert list(found.ids) == ["p", "q", "r", "t"]
+    assert (found.by, found.how, found.read) == ("id", "outer", (4, 3))
+    assert found.pools == ("max", "max")
+    assert [ends.tolist() for ends in found.ends if ends is not None] == [
+        [1, 3, 4, 4],
+        [1, 2, 2, 3],
+    ]
+    assert taken(found, [A, B]) == [[0, 1, 3, 2], [1, 0, 2]]
+    assert found.overlap == (2 / 3, 2 / 3)
+    assert (found.dropped, found.absent, found.complete) == ((0, 0), (1, 1), False)
+    assert found.suggestion is None
+    mean = align([A, B], Joining(duplicates="mean"))
+    assert (mean.how, mean.pools) == ("inner", ("mean", "mean"))
+    first = align([A, B], Joining(how="left", duplicates="first"))
+    assert (first.how, first.pools) == ("left", ("mean", "mean"))
+    assert taken(first, [A, B]) == [[0, 1, 2], [1, 0]]
+    assert first.ends[0] is None
+    assert (first.dropped, first.unused(0).tolist()) == ((1, 1), [3])
+
+
+def test_a_join_that_takes_a_source_as_it_stands_needs_no_numbers() -> None:
+    a, b, c = table("a", ["x", "y"]), table("b", ["y", "x"]), table("c", ["x", "y", "z"])
+    found = align([a, b, c], Joining(how="left"))
+    assert found.rows[0] is None
+    assert [rows.tolist() for rows in found.rows[1:] if rows is not None] == [[1, 0], [0, 1]]
+    assert found.ends == (None, None, None)
+    assert found.complete
+
+
+@pytest.mark.parametrize("how", ["inner", "left", "outer"])
+def test_rows_in_the_natural_order(how: Any) -> None:
+    sources = [table("a", ["f10", "f9", "f2"]), table("b", ["f2", "f10", "f9"])]
+    assert list(align(sources, Joining(how=how, sort=True)).ids) == ["f2", "f9", "f10"]
+    assert list(align(sources, Joining(how=how)).ids) == ["f10", "f9", "f2"]
+    assert taken(align(sources, Joining(how=how, sort=True)), sources) == [[2, 1, 0], [0, 2, 1]]
+    by_position = align(sources, Joining("position", sort=True))
+    assert list(by_position.ids) == ["f2", "f9", "f10"]
+    assert taken(by_position, sources) == [[2, 1, 0], [2, 1, 0]]
+
+
+@pytest.mark.parametrize("how", ["left", "outer"])
+@pytest.mark.parametrize("place", [0, 1])
+def test_rows_that_repeat_are_refused_in_every_join(how: Any, place: int) -> None:
+    sources = [table("other", ["x", "y"])]
+    sources.insert(place, table("mine", ["y", "x", "y"]))
+    with pytest.raises(AlignmentError) as caught:
+        align(sources, Joining(how=how))
+    assert caught.value.message == "1 row repeats an id; the first is 'y' in rows 1 and 3"
+    assert caught.value.where == "mine"
+    assert caught.value.hint == (
+        "--duplicates first, mean, max or explode says what several rows of an id become"
+    )
+
+
+def test_large_numbers_are_told_with_their_thousands() -> None:
+    many = [*range(1500), *range(1500)]
+    assert refused([table("a", many)]).message == (
+        "1,500 rows repeat an id; the first is '0' in rows 1 and 1,501"
+    )
+    far = [*range(1000, 3000), 1500]
+    assert refused([table("a", far)]).message.endswith("'1500' in rows 501 and 2,001")
+    assert refused([table("a", [*far[1500:], *far])]).message.endswith("in rows 1 and 2,002")
+
+
+@pytest.mark.parametrize("how", ["inner", "left", "outer"])
+def test_nothing_in_common_is_refused_in_every_join(how: Any) -> None:
+    with pytest.raises(AlignmentError) as caught:
+        align([table("a", ["x"]), table("b", ["y", "z", "w"])], Joining(how=how))
+    assert caught.value.message == ("no id is common to all inputs: a has 'x'; b has 'y', 'z', …")
+    assert caught.value.hint == (
+        "--ids or --id-column names the right ids; mmfuse inspect shows where they are"
+    )
+    with pytest.raises(AlignmentError) as caught:
+        align([table("a", ["x1.jpg", "x2.jpg"]), table("b", ["x1", "x2"])], Joining(how=how))
+    assert caught.value.hint == "2 of 2 ids match with --id-transform stem"
+
+
+def some(label: str, common: int, alone: int, form: str = "{}") -> Table:
+    ids = [f"c{k}" for k in range(common)] + [form.format(f"o{k}") for k in range(alone)]
+    return table(label, ids)
+
+
+@pytest.mark.parametrize("how", ["inner", "left", "outer"])
+def test_a_spelling_is_suggested_where_less_than_half_meets(how: Any) -> None:
+    half = align([some("a", 5, 5), some("b", 5, 5, "{}.x")], Joining(how=how))
+    assert half.suggestion is None
+    assert half.overlap == (0.5, 0.5)
+    less = align([some("a", 4, 5), some("b", 4, 5, "{}.x")], Joining(how=how))
+    assert str(less.suggestion) == "9 of 9 ids match with --id-transform stem"
+    one = align([some("a", 4, 5), some("b", 4, 0)], Joining(how=how))
+    assert (one.overlap, one.suggestion) == ((4 / 9, 1.0), None)
+
+
+@pytest.mark.parametrize("how", ["inner", "left"])
+def test_less_overlap_than_is_asked_for(how: Any) -> None:
+    sources = [some("a", 3, 0), some("b", 3, 1)]
+    assert len(align(sources, Joining(how=how, min_overlap=0.75))) == 3
+    with pytest.raises(AlignmentError) as caught:
+        align(sources, Joining(how=how, min_overlap=0.76))
+    assert caught.value.message == (
+        "75.0% of the ids are in all inputs, and --min-overlap asks for 76.0%"
+    )
+    assert (caught.value.where, caught.value.hint) == ("b", None)
+    with pytest.raises(AlignmentError) as caught:
+        align([some("a", 1, 2), some("b", 1, 2, "{}.x")], Joining(how=how, min_overlap=0.5))
+    assert caught.value.hint == "3 of 3 ids match with --id-transform stem"
+
+
+def test_strict_forbids_to_drop_a_row() -> None:
+    def told(sources: list[Table], **how: Any) -> tuple[str, str | None, str | None]:
+        with pytest.raises(AlignmentError) as caught:
+            align(sources, Joining(strict=True, **how))
+        return caught.value.message, caught.value.where, caught.value.hint
+
+    whole = [some("a", 3, 0), some("b", 3, 0)]
+    assert len(align(whole, Joining(strict=True))) == 3
+    outer = "--join outer keeps the rows that others lack"
+    assert told([some("a", 1200, 0), some("b", 1200, 1100)]) == (
+        "1,100 of 2,300 rows would be dropped, and --strict forbids it; "
+        "the first are those of 'o0', 'o1', 'o2'",
+        "b",
+        outer,
+    )
+    assert told([some("a", 3, 0), some("b", 3, 1)], how="left")[2] == outer
+    repeated = [table("a", ["x", "y", "x"]), table("b", ["y", "x"])]
+    assert told(repeated, how="outer", duplicates="first") == (
+        "1 of 3 rows would be dropped, and --strict forbids it; the first are those of 'x'",
+        "a",
+        "--duplicates mean, max or explode takes all rows of an id",
+    )
+    spelled = told([some("a", 1, 2), some("b", 1, 2, "{}.x")])
+    assert spelled[2] == "3 of 3 ids match with --id-transform stem"
+    # nothing is dropped where everything is kept
+    assert len(align([some("a", 3, 1), some("b", 3, 2, "{}.x")], Joining(how="outer", strict=True)))
+
+
+def test_a_source_of_which_it_is_said_what_several_rows_become() -> None:
+    ids = TextIds.of(["p", "q", "p"])
+    sources = [table("a", ["p", "q"]), Table("b", 3, ids, "std")]
+    found = align(sources)
+    assert found.pools == ("mean", "std")
+    assert taken(found, sources) == [[0, 1], [0, 2, 1]]
+    assert align([sources[0], Table("b", 3, ids, "max")]).pools == ("mean", "max")
+    last = align([sources[0], Table("b", 3, ids, "last")])
+    assert (last.pools, taken(last, sources)) == (("mean", "mean"), [[0, 1], [2, 1]])
+    # what is said of one source does not let the rows of another repeat
+    with pytest.raises(AlignmentError, match="1 row repeats an id") as caught:
+        align([table("mine", ["p", "p"]), Table("b", 3, ids, "mean")])
+    assert caught.value.where == "mine"
+
+
+@pytest.mark.parametrize("several", ["mean", "max", "last"])
+def test_nothing_to_pool(several: Any) -> None:
+    single = Table("b", 2, TextIds.of(["x", "y"]), several)
+    pooled = Table("c", 2, TextIds.of(["x", "x"]), several)
+    for sources, by, reason in (
+        ([table("a", ["x"]), single], "auto", "no id stands in several rows"),
+        ([table("a", 2), Table("b", 2, None, several)], "auto", "rows are joined by position"),
+        ([table("a", 2), single], "position", "rows are joined by position"),
+    ):
+        with pytest.raises(AlignmentError) as caught:
+            align(sources, Joining(by))  # type: ignore[arg-type]
+        assert caught.value.message == f"--pool {several} has nothing to pool: {reason}"
+        assert caught.value.where == "b"
+    assert len(align([table("a", ["x"]), single, pooled])) == 1  # one of the two has
+
+
+def test_messages_that_name_a_cure() -> None:
+    lacking = [table("a", ["x"]), table("b", 1)]
+    assert refused(lacking).hint == f"{IDS_HINT}, or join row by row with --by-position"
+    assert refused(lacking, "id").hint == IDS_HINT
+    assert refused([table("a", 1), table("b", 2)]).hint == (
+        "give every input its row ids: --ids NAME=FILE or --id-column NAME=COLUMN"
+    )
+    assert refused([table("a", [7]), table("b", ["07", "x"])]).hint == (
+        "write the ids of all inputs the same way, or take these for integers with "
+        "--id-transform int"
+    )
+    assert refused([table("a", [7]), table("b", ["07", "x"])]).message == (
+        "1 text ids look like integers but are not written like them ('07'), "
+        "and another input has integer ids"
+    )
+
+
+# --- what an alignment tells ----------------------------------------------------------------------
+
+
+def test_some_output_rows_of_a_join() -> None:
+    found = align([A, B], Joining(how="outer", duplicates="mean"))
+    kept = found.take(np.array([3, 1]))
+    assert list(kept.ids) == ["t", "q"]
+    assert taken(kept, [A, B]) == [[1, 3], [2, 0]]
+    assert kept.ends[0] is not None
+    assert kept.ends[0].tolist() == [0, 2]
+    assert (kept.absent, kept.dropped) == ((1, 0), (2, 1))
+    has = kept.present(0)
+    assert has is not None
+    assert has.tolist() == [False, True]
+    assert kept.present(1) is None
+    assert (kept.complete, kept.take(np.array([1])).complete) == (False, True)
+
+
+def test_the_same_rows_of_other_sources() -> None:
+    found = align([A, B], Joining(how="outer", duplicates="max"))
+    other = found.of([1, None, 0])
+    assert list(other.ids) == list(found.ids)
+    assert (other.read, other.pools, other.unmatched) == (
+        (3, 0, 4),
+        ("max", "mean", "max"),
+        (0,) * 3,
+    )
+    assert taken(other, [B, table("none", 0), A]) == [[1, 0, 2], [], [0, 1, 3, 2]]
+    assert other.absent == (1, 4, 1)
+    assert other.dropped == (0, 0, 0)
+    assert [rows.dtype.kind for rows in other.rows if rows is not None] == ["i"] * 3

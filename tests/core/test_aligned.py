@@ -57,3 +57,35 @@ def test_reading(counts: list[int], pool: Pool, start: int, piece: int, dtype: A
         np.testing.assert_array_equal(
             fewer.read(0, len(kept), np.empty((len(kept), 3), fewer_kind)), wanted
         )
+
+
+def test_any_rows_of_several_and_of_none() -> None:
+    """Also where the rows that are asked for end before the last."""
+    counts = [0, 2, 1, 0, 0, 3, 1, 1]
+    array = np.arange(2.0 * sum(counts)).reshape(-1, 2)
+    ends = np.cumsum(counts)
+    rows = Aligned(Taken(ArrayReader(array), None), array.dtype, ends)
+    for start in range(len(counts)):
+        for stop in range(start + 1, len(counts) + 1):
+            own = [array[e - c : e] for c, e in zip(counts, ends, strict=True)][start:stop]
+            found = rows.read(start, stop, np.full((stop - start, 2), 77.0))
+            wanted = [group.mean(axis=0) for group in own if len(group)]
+            np.testing.assert_allclose(found, np.reshape(wanted, (-1, 2)))
+            has = rows.present(start, stop)
+            if all(counts[start:stop]):
+                assert has is None
+            else:
+                assert has is not None
+                assert has.tolist() == [count > 0 for count in counts[start:stop]]
+
+
+def test_rows_that_stand_for_one_each() -> None:
+    array = np.arange(10, dtype=np.int16).reshape(5, 2)
+    rows = Aligned(Taken(ArrayReader(array), np.array([4, 0, 2, 1])), array.dtype)
+    assert not rows.pools
+    assert rows.present(0, 4) is None
+    found = rows.read(1, 3, np.zeros((4, 2), np.int16))
+    assert found.tolist() == array[[0, 2]].tolist()
+    kept = rows.keep(np.array([3, 0]))
+    assert kept.read(0, 2, np.zeros((2, 2), np.int16)).tolist() == array[[1, 4]].tolist()
+    assert kept.dtype == np.int16

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mmfuse.core import suggest as suggesting
 from mmfuse.core.id_transforms import NAMED, parse, transformed
 from mmfuse.core.ids import Ids, IntegerIds, TextIds
-from mmfuse.core.suggest import suggest
+from mmfuse.core.suggest import sampled, suggest
 from mmfuse.errors import AlignmentError, UsageError
 
 
@@ -130,3 +131,115 @@ def test_what_helps_too_little_or_merges_ids_is_not_suggested() -> None:
 def test_a_suggestion_can_be_pasted_into_a_shell() -> None:
     found = suggest([column(*NUMBERS), column(*(f"row{text}" for text in NUMBERS))])
     assert str(found) == "20 of 20 ids match with --id-transform 's/\\D+//,int'"
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [lambda k: f"{k:06d}", lambda k: f"x/{k}.jpg", lambda k: f"{k}", lambda k: f"Über {k} ٣:/"],
+)
+def test_of_many_ids_the_same_ones_are_tried_however_they_are_spelled(
+    spelled: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert callable(spelled)
+    monkeypatch.setattr(suggesting, "_TRIED", 100)
+    order = np.random.default_rng(0).permutation(1000).tolist()
+    plain, other = sampled(
+        [column(*(f"id {k}" for k in range(1000))), column(*map(spelled, order))]
+    )
+    one = {text.split()[1] for text in plain}
+    assert sorted(one) == sorted(k for k in map(str, range(1000)) if spelled(int(k)) in set(other))
+    assert len(other) == len(one)
+    # ids of the same digits are tried together, so that they are about as many as is said
+    assert 40 < len(one) <= 200
+
+
+def test_few_ids_are_all_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suggesting, "_TRIED", 20)
+    columns = [column(*NUMBERS), column("a")]
+    assert [list(ids) for ids in sampled(columns)] == [NUMBERS, ["a"]]
+    more = sampled([column(*NUMBERS, "20"), column("a")])
+    assert 0 < len(more[0]) <= 21
+    assert sampled([column()])[0] is not None
+    # as many at most as twice those, of however many
+    many = sampled([column(*(f"r{k}" for k in [7] * 400)), column("r7")])
+    assert len(many[0]) in (0, 40)
+
+
+def test_a_suggestion_lets_most_ids_of_all_sources_meet() -> None:
+    a, b = column("a.x", "b.x", "c.x", "d.x"), column("a", "b", "c", "d")
+    half = column("a", "b", "y", "z")
+    assert suggest([a, b, half]) == ("stem", 2, 4)
+    assert suggest([a, b, column("a", "x", "y", "z")]) is None
+    assert suggest([a, column("a", "b")]) == ("stem", 2, 2)
+    # the one that takes least away, of those that help as much; a better one, however much it takes
+    spaced = column("A", "B", "C", "D")
+    assert suggest([column(" A", " B", " C", " D"), spaced]) == ("strip", 4, 4)
+    assert suggest([column("p/A", "p/B", "C.x", "D.x"), spaced]) == ("stem", 4, 4)
+    assert suggest([column("A.x", "B.x", "C.x", "D.x"), b]) == ("stem,lower", 4, 4)
+    assert suggest([column("e\u0301"), column("\u00e9")]) == ("nfc", 1, 1)
+    assert suggest([column("p/q.x"), column("q.x")]) == ("basename", 1, 1)
+    assert suggest([column("p/007.x"), column("7")]) == ("stem,int", 1, 1)
+    assert suggest([column(" A"), column("a")]) == ("strip,lower", 1, 1)
+
+
+def test_messages_of_transforms_name_a_cure() -> None:
+    names = "strip, lower, nfc, stem, basename, int"
+    for text, message, hint in (
+        (
+            "lower,x",
+            "--id-transform 'lower,x': no transform 'x'",
+            f"there are {names} and s/RE/REPL/",
+        ),
+        ("", "--id-transform needs a transform", f"there are {names}"),
+        (
+            "s/a",
+            "--id-transform 's/a': a substitution has the form s/RE/REPL/",
+            "such as s/_(\\d+)$/[\\1]/",
+        ),
+        (
+            "s/(/b/",
+            "--id-transform 's/(/b/': missing ), unterminated subpattern at position 0",
+            None,
+        ),
+    ):
+        with pytest.raises(UsageError) as caught:
+            parse(text)
+        assert (caught.value.message, caught.value.hint) == (message, hint)
+    long = "x" * 100
+    with pytest.raises(AlignmentError) as refused:
+        rewritten("int", *["1"] * 1000, long)
+    told = f"--id-transform int: {'x' * 60!r} is no integer; the id of row 1,001 is {long!r}"
+    assert refused.value.message == told
+    with pytest.raises(AlignmentError) as refused:
+        rewritten("s/x+//", *["1"] * 1000, long)
+    assert refused.value.message == f"--id-transform leaves nothing of the id {long!r} of row 1,001"
+
+
+@pytest.mark.parametrize(
+    ("steps", "before", "after"),
+    [
+        ("int", "9" * 4000, "9" * 4000),
+        ("int", "12.", "12"),
+        ("basename", "a/b/", "b"),
+        ("basename", "a\\b\\", "b"),
+        ("s:a:b:", "aa", "bb"),
+        ("s/a/x\\/y/", "a", "x/y"),
+        ("s/./\\\\/", "a", "\\"),
+        ("s/a.b/c/", "a\nb", "a\nb"),
+        ("s/a\nb/c/", "a\nb", "c"),
+        ("s/x$/,/,strip", "ax ", "ax"),
+    ],
+)
+def test_more_steps(steps: str, before: str, after: str) -> None:
+    assert rewritten(steps, before) == [after]
+
+
+def test_numbers_of_too_many_digits_are_no_integers() -> None:
+    with pytest.raises(AlignmentError, match="is no integer"):
+        rewritten("int", "9" * 4001)
+
+
+@pytest.mark.parametrize("mark", ["a", "1", ",", "_", " ", "\\"])
+def test_marks_that_no_substitution_has(mark: str) -> None:
+    with pytest.raises(UsageError, match="no transform"):
+        parse(f"s{mark}x{mark}y{mark}")

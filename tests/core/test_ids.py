@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmfuse.core import words
-from mmfuse.core.ids import Ids, IntegerIds, TextIds, plain_integers
+from mmfuse.core.ids import Ids, IntegerIds, TextIds, concatenated, plain_integers
+from mmfuse.core.ids import integer_ids as ids_of_any_width
 
 LOW, HIGH = -(2**63), 2**63 - 1
 
@@ -205,3 +206,30 @@ def test_columns_of_many_parts(texts: list[str], integers: list[int]) -> None:
         numbers = plain_integers(TextIds.of(map(str, [7, *integers])))
         assert isinstance(numbers, IntegerIds)
         assert numbers.values.tolist() == [7, *integers]
+
+
+@pytest.mark.parametrize("kind", "bhilqBHILQ")
+def test_integers_of_any_width_keep_their_values(kind: str) -> None:
+    limits = np.iinfo(kind)
+    values = np.array([limits.min, 0, 7, limits.max], kind)
+    ids = ids_of_any_width(values)
+    assert list(ids) == [str(int(value)) for value in values]
+    assert isinstance(ids, IntegerIds) == (limits.max <= HIGH)
+    assert list(ids_of_any_width(values[:0])) == []
+    assert isinstance(ids_of_any_width(values[:0]), IntegerIds)
+
+
+def test_unsigned_integers_become_text_only_where_they_must() -> None:
+    for value in (HIGH - 1, HIGH, HIGH + 1):
+        ids = ids_of_any_width(np.array([5, value], np.uint64))
+        assert isinstance(ids, IntegerIds) == (value <= HIGH)
+        assert list(ids) == ["5", str(value)]
+
+
+@given(st.lists(st.tuples(TEXTS, INTEGERS, st.booleans()), min_size=1, max_size=4))
+@settings(deadline=None, max_examples=60)
+def test_columns_one_after_the_other(some: list[tuple[list[str], list[int], bool]]) -> None:
+    chosen = [columns(texts, integers)[integer] for texts, integers, integer in some]
+    found = concatenated(*(ids for ids, _ in chosen))
+    assert list(found) == [text for _, listed in chosen for text in listed]
+    assert isinstance(found, IntegerIds) == all(integer for *_, integer in some)

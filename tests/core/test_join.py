@@ -1,7 +1,5 @@
 """Joins of every kind against dictionaries; what several rows of one id become."""
 
-import re
-import tracemalloc
 from itertools import product
 from typing import Any
 
@@ -10,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmfuse.core import join as module
 from mmfuse.core.ids import IntegerIds, TextIds
-from mmfuse.core.join import Duplicates, Join, join, natural_order
+from mmfuse.core.join import Duplicates, Join, join
 from mmfuse.core.natural import natural
 from mmfuse.errors import ResourceError
 
@@ -79,43 +78,21 @@ def test_every_join(listed: list[list[str]], how: Any, duplicates: Any, sort: bo
     assert found.complete == len(set.intersection(*map(set, listed)))
 
 
-def test_the_natural_order_takes_digits_as_numbers() -> None:
-    names = ["img_10", "img_2", "img_02", "img", "10", "9", "IMG_1", "img_2b", "9" * 5000]
-    assert sorted(names, key=natural) == [
-        "9", "10", "9" * 5000, "IMG_1", "img", "img_02", "img_2", "img_2b", "img_10",
-    ]  # fmt: skip
-
-
-def tuples(text: str) -> tuple[list[tuple[int, str]], str]:
-    """The natural order spelled out: numbers by their length and digits, then the text itself."""
-    parts = re.split("([0-9]+)", text)
-    digits = [part.lstrip("0") if k % 2 else part for k, part in enumerate(parts)]
-    return [(len(part) if k % 2 else 0, part) for k, part in enumerate(digits)], text
-
-
-@given(st.lists(st.text(st.sampled_from("0129a/\0\1\2é😀\udc80")), max_size=20))
-def test_the_natural_order_spelled_out(names: list[str]) -> None:
-    assert sorted(names, key=natural) == sorted(names, key=tuples)
-
-
-def test_the_natural_order_takes_little_memory() -> None:
-    n = 20_000
-    ids = TextIds.of([f"sample/{k * 7919 % n:09d}.jpg" for k in range(n)])
-    tracemalloc.start()
-    try:
-        order = natural_order(ids)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert [ids[int(row)] for row in order[:3]] == [f"sample/{k:09d}.jpg" for k in range(3)]
-    assert peak < 250 * n
-
-
 def test_an_explosion_is_refused() -> None:
     same = IntegerIds(np.zeros(200_000, np.int64))
     with pytest.raises(ResourceError) as caught:
         join([same, same, same], "inner", ["explode"] * 3, False)
-    assert "explode would make 8.0e+15 rows" in caught.value.message
+    assert caught.value.message == "--duplicates explode would make 8.0e+15 rows"
+    assert caught.value.hint == ("an id stands for many rows; --duplicates mean makes one of them")
+
+
+def test_an_explosion_of_as_many_rows_as_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MOST_ROWS", 6)
+    columns = [TextIds.of(["a", "a", "b"]), TextIds.of(["a", "a", "b", "b"])]
+    assert len(join(columns, "inner", ["explode"] * 2, False).ids) == 6
+    monkeypatch.setattr(module, "_MOST_ROWS", 5)
+    with pytest.raises(ResourceError):
+        join(columns, "inner", ["explode"] * 2, False)
 
 
 @pytest.mark.parametrize(

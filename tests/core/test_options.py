@@ -67,7 +67,10 @@ def test_a_whole_number_serves_as_a_number() -> None:
         ({"how_many": None}, "--how-many is None; it must be a whole number"),
         ({"share": -0.1}, "--share is -0.1; it must be at least 0"),
         ({"share": 1.5}, "--share is 1.5; it must be at most 1"),
-        ({"share": False}, "--share is False; it must be a number"),
+        (
+            {"share": False},
+            "--share is False; it must be a number",
+        ),
         ({"share": float("nan")}, "--share is nan; it must be a number"),
         ({"free": float("nan")}, "--free is nan; it must be a number"),
         ({"flag": 1}, "--flag is 1; it must be true or false"),

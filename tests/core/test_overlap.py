@@ -20,3 +20,11 @@ def test_every_combination_is_counted(columns):
     found = overlap([TextIds.of(ids) for ids in columns])
     assert {one.members: one.ids for one in found} == expected
     assert [one.ids for one in found] == sorted(expected.values(), reverse=True)
+
+
+def test_of_equally_many_those_of_the_first_modalities_come_first():
+    found = overlap([TextIds.of(ids) for ids in ("abx", "bcx", "cay")])
+    members = ["".join("ABC"[m] for m in range(3) if one.members[m]) for one in found]
+    assert members == ["AB", "AC", "BC", "C"]
+    assert [one.ids for one in found] == [2, 1, 1, 1]
+    assert overlap([TextIds.of([])]) == []

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mmfuse.core.batch import Batch
-from mmfuse.core.class_scatter import ClassScatter
+from mmfuse.core.class_scatter import ClassScatter, class_scatter_bytes
 from mmfuse.core.linear_map import LinearMap, scaling
-from mmfuse.core.present_scatter import PresentScatter
-from mmfuse.core.scatter import Scatter
+from mmfuse.core.present_scatter import PresentScatter, present_scatter_bytes
+from mmfuse.core.row_products import RowProducts, row_products_bytes
+from mmfuse.core.rows import Rows
+from mmfuse.core.scatter import Scatter, scatter_bytes
 from mmfuse.core.statistic import Statistic
-from mmfuse.core.target_scatter import TargetScatter
+from mmfuse.core.target_scatter import TargetScatter, target_scatter_bytes
 from mmfuse.errors import ModelError
 
 Matrix = NDArray[np.float64]
@@ -60,6 +62,7 @@ def cut(batch: Batch, start: int, stop: int) -> Batch:
 
 def assert_same(a: Statistic, b: Statistic, scale: float = 1.0) -> None:
     assert a.n == b.n
+    assert a.dims == b.dims
     for name, array in a.arrays().items():
         np.testing.assert_allclose(b.arrays()[name], array, rtol=1e-10, atol=1e-9 * scale)
 
@@ -143,17 +146,113 @@ def test_mapped_is_what_is_gathered_of_mapped_rows(kind: str) -> None:
 def test_restored_from_its_arrays(kind: str) -> None:
     found = EMPTY[kind]().gather([rows(50, 3, kind)])
     again = EMPTY[kind]().restored(found.arrays())
-    assert again.n == found.n
+    assert (again.n, again.dims) == (found.n, DIMS)
+    np.testing.assert_array_equal(again.covariance, found.covariance)
+    assert_same(found.merge(found), again.merge(found))
     for name, array in found.arrays().items():
         assert again.arrays()[name].tobytes() == array.tobytes()
         for damaged in (array[..., None], array.astype("S8"), None):
             given = {**found.arrays(), name: damaged}
             if damaged is None:
                 del given[name]
-            with pytest.raises(ModelError, match="statistics"):
+            with pytest.raises(ModelError, match=r"^the statistics .* those of its schema$"):
                 EMPTY[kind]().restored(given)
-    with pytest.raises(ModelError, match="statistics"):
+    with pytest.raises(ModelError, match=r"^there are statistics .* it does not have$"):
         EMPTY[kind]().restored({**found.arrays(), "more": np.zeros(1)})
+
+
+@every
+@pytest.mark.parametrize("n", [4095, 4096, 4097, 10_000])
+def test_any_number_of_rows_at_once(kind: str, n: int) -> None:
+    batch = rows(n, 8, kind)
+    whole = EMPTY[kind]().gather([batch])
+    ends = [0, 3000, 4090, n]
+    assert_same(whole, EMPTY[kind]().gather([cut(batch, a, b) for a, b in pairwise(ends)]), n)
+    halves = [EMPTY[kind]().gather([cut(batch, a, b)]) for a, b in pairwise([0, n // 2, n])]
+    assert_same(whole, halves[0].merge(halves[1]), n)
+
+
+@every
+def test_rows_that_have_all_need_not_say_so(kind: str) -> None:
+    batch = rows(40, 9, kind, lacking=False)
+    silent = Batch(batch.blocks, batch.weights, None, batch.labels)
+    assert_same(EMPTY[kind]().gather([batch]), EMPTY[kind]().gather([silent]))
+    assert EMPTY[kind]().gather([silent]).n > 0
+
+
+@every
+def test_tiles_of_which_no_row_counts_are_passed_over(kind: str) -> None:
+    batch = rows(40, 10, kind)
+    assert batch.labels is not None
+    unknown = np.full(5, np.nan if kind == "targets" else -1, batch.labels.dtype)
+    nothing = Batch(
+        [block[:5] for block in batch.blocks],
+        batch.weights,
+        np.zeros((5, len(DIMS)), np.bool_) if kind == "scatter" else None,
+        unknown,
+    )
+    tiles = [cut(batch, 0, 0), *([] if kind == "present" else [nothing]), batch]
+    assert_same(EMPTY[kind]().gather([batch]), EMPTY[kind]().gather(tiles))
+    assert_same(EMPTY[kind]().gather([batch]), EMPTY[kind]().gather(tiles[::-1]))
+
+
+@every
+def test_sums_of_float32_are_float64(kind: str) -> None:
+    batch = rows(500, 11, kind)
+    narrow = [block.astype(np.float32) for block in batch.blocks]
+    wide = [block.astype(np.float64) for block in narrow]
+    found, exact = (
+        EMPTY[kind]().gather([Batch(blocks, batch.weights, batch.present, batch.labels)])
+        for blocks in (narrow, wide)
+    )
+    assert_same(found, exact)
+    assert {array.dtype.kind for array in found.arrays().values()} <= {"f", "i"}
+    assert all(array.dtype.itemsize == 8 for array in found.arrays().values())
+
+
+@every
+def test_constant_columns_have_no_scatter_at_all(kind: str) -> None:
+    batch = rows(90, 12, kind)
+    for block in batch.blocks:
+        block[:, 0] = 0.1
+    parts = [cut(batch, a, b) for a, b in pairwise((0, 31, 32, 90))]
+    found = EMPTY[kind]().gather(parts[:2]).merge(EMPTY[kind]().gather(parts[2:]))
+    for column in (0, DIMS[0]):
+        assert found.covariance[column, column] == 0
+        assert np.abs(found.covariance[column]).max() < 1e-15
+
+
+def test_a_statistic_takes_the_memory_that_it_says() -> None:
+    for told, kind in (
+        (scatter_bytes(DIMS), "scatter"),
+        (class_scatter_bytes(DIMS, CLASSES), "classes"),
+        (present_scatter_bytes(DIMS), "present"),
+        (target_scatter_bytes(DIMS), "targets"),
+    ):
+        large = [a.nbytes for a in EMPTY[kind]().arrays().values() if a.ndim == 2]
+        pairs = {"present": 8 * len(DIMS) ** 2}  # one a pair of modalities, not a column
+        assert told == sum(large) - pairs.get(kind, 0), kind
+    assert row_products_bytes(7) == RowProducts(7)._rows.nbytes
+
+
+def test_all_rows_themselves() -> None:
+    batch = rows(30, 13)
+    assert batch.labels is not None
+    assert batch.present is not None
+    parts = [cut(batch, a, b) for a, b in pairwise((0, 10, 11, 30))]
+    parts[1] = Batch(parts[1].blocks, parts[1].weights, None, parts[1].labels)
+    found = Rows(DIMS).gather(parts[:2]).merge(Rows(DIMS).gather(parts[2:]))
+    assert (found.n, found.dims) == (30, DIMS)
+    whole = [block.copy() for block in batch.blocks]
+    for block in batch.blocks:
+        block[:] = 99  # tiles are used again for the rows that come
+    for m, block in enumerate(whole):
+        np.testing.assert_array_equal(found.block(m), block)
+    np.testing.assert_array_equal(found.labels, batch.labels)
+    expected = batch.present.copy()
+    expected[10] = True
+    np.testing.assert_array_equal(found.present, expected)
+    assert found.mapped([[], []]) is found
 
 
 # --- by their formulas --------------------------------------------------------------------------

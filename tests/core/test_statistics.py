@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.preprocessing import StandardScaler
 
-from mmfuse.core.statistics import Moments
+from mmfuse.core.linear_map import LinearMap, scaling
+from mmfuse.core.statistics import Moments, sum_of_squares
 
 Matrix = NDArray[np.float64]
 
@@ -132,3 +133,63 @@ def test_float32_is_summed_in_float64() -> None:
     found = Moments.empty(2).update(x)
     check(found, x.astype(np.float64))
     assert found.mean.dtype == np.float64
+
+
+def test_columns_beyond_float64_beside_common_ones() -> None:
+    """Each by itself: a column is neither scaled nor measured by another."""
+    plain = np.random.default_rng(4).normal(2, 1, 300)
+    scales = np.array([1e-160, 1.0, 1e160, 1e-170, 0.0])
+    found = moments(*np.array_split(plain[:, None] * scales, 3))
+    expected = plain.std() * scales
+    np.testing.assert_allclose(found.sd, expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("scale", [1e-150, 1e-149, 1e149, 1e150, 1e154])
+def test_lengths_at_the_ends_of_what_squares_hold(scale: float) -> None:
+    x = np.array([[3.0, 1.0], [-3.0, 1.0]]) * scale
+    found = moments(x)
+    np.testing.assert_allclose(found.deviation, [np.sqrt(18) * scale, 0], rtol=1e-14)
+
+
+def test_only_one_end_of_a_column_is_not_finite() -> None:
+    for odd in (np.inf, -np.inf):
+        found = moments(np.array([[odd], [1.0], [4.0], [1.0]]))
+        assert (found.count[0], found.mean[0]) == (3, 2.0)
+        assert (found.minimum[0], found.maximum[0]) == (1.0, 4.0)
+        np.testing.assert_allclose(found.deviation, np.sqrt(6))
+    one = moments(np.array([[np.nan], [7.0]]))
+    assert (one.count[0], one.mean[0], one.sd[0]) == (1, 7.0, 0.0)
+
+
+def test_a_constant_is_its_own_mean_to_the_bit() -> None:
+    found = moments(np.full((7, 1), 0.1))
+    assert found.mean[0] == 0.1  # which 7 · 0.1 / 7 is not in float64
+    assert found.deviation[0] == 0
+
+
+@pytest.mark.parametrize(
+    "one",
+    [scaling(2.5), scaling(-3.0), LinearMap(np.array([1.0, -2.0, 0.5]), np.array([2, -1, 0]))],
+)
+def test_mapped_is_what_is_gathered_of_mapped_rows(one: LinearMap) -> None:
+    x = np.random.default_rng(5).normal(1, 2, (50, 3))
+    found, expected = moments(x).mapped(one), moments(one.of_points(x))
+    np.testing.assert_array_equal(found.count, expected.count)
+    for field in ("mean", "deviation", "minimum", "maximum"):
+        np.testing.assert_allclose(
+            getattr(found, field), getattr(expected, field), rtol=1e-12, atol=1e-12
+        )
+
+
+@pytest.mark.parametrize("n", [0, 1, 255, 256, 257, 1000])
+def test_the_sum_of_squares_is_that_of_finite_values(n: int) -> None:
+    x = np.random.default_rng(6).normal(100, 1, (n, 3)).astype(np.float32)
+    before = x.copy()
+    expected = np.square(x.astype(np.longdouble)).sum()
+    assert sum_of_squares(x) == pytest.approx(float(expected), rel=1e-12)
+    np.testing.assert_array_equal(x, before)
+    if n:
+        odd = x.copy()
+        odd[0], odd[-1, 1:] = np.nan, (np.inf, -np.inf)
+        left = np.where(np.isfinite(odd), odd, 0).astype(np.longdouble)
+        assert sum_of_squares(odd) == pytest.approx(float(np.square(left).sum()), rel=1e-12)

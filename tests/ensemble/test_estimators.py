@@ -79,7 +79,9 @@ def test_numbers(name):
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - set(OF_NUMBERS)))
 def test_one_for_classes_only_says_so(name):
-    with pytest.raises(UsageError, match=r"(?s)for classes only.*ridge"):
+    with pytest.raises(
+        UsageError, match=r"(?s)is for classes only, and these labels are numbers.*ridge"
+    ):
         fit(name, DIABETES, slice(300))
 
 
@@ -135,13 +137,13 @@ def test_what_cannot_be_learned_from_or_applied_to(name):
     x, y = IRIS
     model = fit(name, IRIS, slice(100), 3)
     assert model.predict(x[:0]).shape == (0, 3)
-    with pytest.raises(ModelError, match="4 columns"):
+    with pytest.raises(ModelError, match="a model of 4 columns, and rows of 3"):
         model.predict(x[:, :3])
-    with pytest.raises(InputError, match="NaN"):
+    with pytest.raises(InputError, match="there are NaN or infinite values among the features"):
         model.predict(np.full((1, 4), np.nan))
-    with pytest.raises(InputError, match="NaN"):
+    with pytest.raises(InputError, match="there are NaN or infinite values among the features"):
         Trained.fit(name, np.full((2, 4), np.inf), y[:2], 3, 0)
-    with pytest.raises(InputError, match="no rows"):
+    with pytest.raises(InputError, match="there are no rows to learn from"):
         Trained.fit(name, x[:0], y[:0], 3, 0)
 
 
@@ -149,7 +151,9 @@ def test_what_cannot_be_learned_from_or_applied_to(name):
 def test_one_that_does_not_go_on_names_those_that_do(name):
     x, y = IRIS
     model = fit(name, IRIS, slice(100), 3)
-    with pytest.raises(ModelError, match=r"(?s)train it again.*lda, mlp, ridge, sgd"):
+    with pytest.raises(
+        ModelError, match=r"(?s)cannot learn from further rows.*lda, mlp, ridge, sgd"
+    ):
         model.went_on(x[100:], y[100:])
 
 
@@ -192,7 +196,8 @@ def test_classes_that_only_come_later(name):
             p = model.went_on(x[~first], y[~first]).predict(x)
             np.testing.assert_allclose(p, fit(name, IRIS, slice(None), 3).predict(x), atol=1e-10)
         else:
-            with pytest.raises(ModelError, match=r"(?s)class number [12].*lda and ridge"):
+            told = r"(?s)first learned without a row of class number [12],.*lda and ridge"
+            with pytest.raises(ModelError, match=told):
                 model.went_on(x[~first], y[~first])
 
 
@@ -219,7 +224,9 @@ def test_what_scikit_learn_warns_of_is_told():
 
 @each
 def test_an_unknown_option_lists_those_there_are(name):
-    with pytest.raises(UsageError, match=r"(?s)no option 'depth_of'.*there are "):
+    with pytest.raises(
+        UsageError, match=rf"(?s)the estimator {name} has no option 'depth_of'.*there are "
+    ):
         estimator_of(name).with_options({"depth_of": 3})
     with pytest.raises(UsageError):
         estimator_of(name).with_options({"random_state": 3})
@@ -248,11 +255,16 @@ def test_options_are_read_as_json_or_text():
         ("ridge", {"alpha": "-1"}, "from 0 on"),
         ("ridge", {"alpha": "true"}, "from 0 on"),
         ("lda", {"shrinkage": "2"}, "from 0 to 1"),
-        ("sgd", {"loss": "hinge"}, "no probabilities"),
-        ("knn", {"metric": "precomputed"}, "knn"),
+        ("sgd", {"loss": "hinge"}, "with these options the estimator sgd gives no prob"),
+        ("knn", {"metric": "precomputed"}, "knn cannot learn"),
+        ("knn", {"metric": "canberra"}, "no model of the estimator knn with these options can be"),
         ("knn", {"n_neighbors": "101"}, "n_neighbors"),
         ("logistic", {"solver": "liblinear"}, "liblinear"),
-        ("boosting", {"quantile": 0.5}, "for classes"),
+        (
+            "boosting",
+            {"quantile": 0.5},
+            "the estimator boosting has no option 'quantile' for classes",
+        ),
     ],
 )
 def test_options_that_cannot_be(name, options, told):

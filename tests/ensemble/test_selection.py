@@ -96,5 +96,5 @@ def test_rows_without_a_model_are_left_out():
         np.append(y, [0, 1]),
     )
     np.testing.assert_array_equal(padded, selected_weights(p, present, y))
-    with pytest.raises(InputError, match="no row"):
+    with pytest.raises(InputError, match="no row has both a label and a prediction"):
         selected_weights(p * 0, present & False, y)

@@ -109,7 +109,7 @@ def test_a_class_that_was_never_seen_has_no_probability(seen):
 
 def test_one_class_cannot_be_told_apart():
     p, y = predictions(3)
-    with pytest.raises(InputError, match="one class"):
+    with pytest.raises(InputError, match="all labels are of one class, and a stack learns to tell"):
         learn_stack(p, everywhere(p), y * 0)
 
 

@@ -121,7 +121,7 @@ def test_who_lacks_a_row_is_not_judged_by_it():
 
 
 def test_without_predictions_there_is_nothing_to_learn():
-    with pytest.raises(InputError, match="no row"):
+    with pytest.raises(InputError, match="no row has both a label and a prediction"):
         learned_weights(np.zeros((2, 3, 2)), np.zeros((3, 2), bool), np.zeros(3, np.int64))
 
 

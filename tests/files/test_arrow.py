@@ -56,7 +56,7 @@ def test_what_sorting_left_of_row_numbers_is_no_feature(tmp_path: Path) -> None:
 
 def test_an_index_without_a_name_is_asked_about_only_where_it_could_be_ids() -> None:
     filtered = FRAME.set_axis([7, 3])
-    with pytest.raises(AlignmentError, match="not clear whether it holds row ids"):
+    with pytest.raises(AlignmentError, match="so it is not clear whether it holds row ids"):
         mmfuse.fuse("concat", {"f": filtered})
     assert mmfuse.fuse("concat", {"f": filtered.assign(id=["k", "l"])}).ids.tolist() == ["k", "l"]
     assert mmfuse.fuse("concat", {"f": filtered}, ids={"f": ["g", "h"]}).ids.tolist() == ["g", "h"]

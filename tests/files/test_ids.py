@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mmfuse.core.ids import IntegerIds, TextIds
 from mmfuse.errors import AlignmentError
 from mmfuse.files.ids import ids_of_array, read_ids
+from mmfuse.files.inputs import open_input
 
 # "x" in front: never empty, never an integer; the NULs at an end are not NumPy's to keep
 ASCII = st.text(st.characters(max_codepoint=127), max_size=9)
@@ -58,13 +59,13 @@ def test_lines(tmp_path_factory: Any, texts: list[str], end: str, ended: bool) -
     listed = ["x", *prefixed(texts)]
     path = tmp_path_factory.mktemp("lines") / "ids.txt"
     path.write_bytes((end.join(listed) + end * ended).encode())
-    ids, _ = read_ids(str(path), None, "a")
+    ids = read_ids(open_input(str(path), "a"), None)
     assert list(ids) == listed
 
 
 def test_lines_of_integers(tmp_path: Path) -> None:
     listed = [-(2**63), 2**63 - 1, 0, 7, -7, 10**18, 12345678, 123456789]
     (tmp_path / "ids.txt").write_text("\n".join(map(str, listed)))
-    ids, _ = read_ids(str(tmp_path / "ids.txt"), None, "a")
+    ids = read_ids(open_input(str(tmp_path / "ids.txt"), "a"), None)
     assert isinstance(ids, IntegerIds)
     assert ids.values.tolist() == listed

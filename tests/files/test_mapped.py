@@ -201,13 +201,18 @@ def in_another_process(function):
     return subprocess.Popen([sys.executable, "-c", script])
 
 
-def wait_for_break(reader):
-    """Until somebody asks for the lease."""
-    for _ in range(1000):
-        if fcntl.fcntl(reader._fd, fcntl.F_GETLEASE) != fcntl.F_RDLCK:
-            return
+def wait_for_break(reader, writer):
+    """Until the writer asks for the lease; how long it takes to begin is no matter."""
+    while fcntl.fcntl(reader._fd, fcntl.F_GETLEASE) == fcntl.F_RDLCK:
+        assert writer.poll() is None, "nobody asked for the lease"
         time.sleep(0.01)
-    raise AssertionError("nobody asked for the lease")
+
+
+def leases(path):
+    """Those that the kernel knows of on a file."""
+    number = os.stat(path).st_ino
+    lines = Path("/proc/locks").read_text().splitlines()
+    return [line for line in lines if "LEASE" in line and f":{number} " in line]
 
 
 CHANGES = [cut, append, overwrite, replace, remove]
@@ -259,13 +264,15 @@ class TestChanges:
             pytest.skip("this file system gives no leases")
         content = Path("m").read_bytes()
         writer = in_another_process(change)
-        wait_for_break(reader)
-        assert Path("m").read_bytes() == content
+        wait_for_break(reader, writer)
+        assert leases("m")
         with pytest.raises(InputError, match=CHANGED) as error:
             read(reader, matrix, SOME[0])
         assert error.value.where == "a=m"
+        assert Path("m").read_bytes() == content
         reader.close()
-        assert writer.wait(30) == 0  # the kernel alone would let it wait for 45 seconds
+        assert not leases("m")  # the kernel alone would let it wait for 45 seconds
+        assert writer.wait() == 0
         assert Path("m").read_bytes() != content
 
     @pytest.mark.parametrize("change", [replace, remove])
@@ -305,8 +312,8 @@ class TestClosing:
         reader = reader_of(matrix)
         read(reader, matrix, SOME[0])
         reader.close()
-        writer = in_another_process(overwrite)
-        assert writer.wait(30) == 0
+        assert not leases("m")
+        assert in_another_process(overwrite).wait() == 0
         assert reader is not None  # it is still there, and still holds nothing
 
     def test_twice(self, here, lease):

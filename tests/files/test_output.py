@@ -410,7 +410,6 @@ class TestFullDisk:
         assert listing(small_disk) == []
 
 
-CALLS = ("write", "pwrite", "pwritev", "fsync", "link", "replace", "posix_fallocate")
 OUTPUTS = ("z.npy", "z.csv", "z.parquet")
 
 
@@ -436,43 +435,6 @@ def fused(name, modalities):
 def state():
     """The output, what belongs to it and whatever was left behind, by name."""
     return {file: Path(file).read_bytes() for file in listing() if file.startswith(("z.", ".z"))}
-
-
-def attempt(name, inputs):
-    """Whether an output is written; the error that keeps it from being so."""
-    try:
-        mmfuse.fuse("concat", inputs, output=name, threads=1)
-    except OutputError as error:
-        return error
-    return None
-
-
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO], ids=["ENOSPC", "EIO"])
-@pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("name", OUTPUTS)
-@pytest.mark.parametrize("there", [True, False], ids=["replaced", "new"])
-def test_the_kth_call_fails(here, temporary, monkeypatch, name, call, number, there):
-    """Of equally many rows, so that old ids would fit the new matrix."""
-    write_inputs()
-    inputs = {"t": "text.csv", "i": "image.npy"}
-    wanted = fused(name, inputs)
-    for file in wanted:
-        os.unlink(file)
-    old = fused(name, {"t": (np.full((3, 1), 7.0), ["x", "y", "z"])}) if there else {}
-    for k in range(1, 100):
-        failing = Failing(getattr(os, call), k, number)
-        with monkeypatch.context() as patch:
-            patch.setattr(os, call, failing)
-            error = attempt(name, inputs)
-        if failing.calls < k:  # all that there are have failed once
-            assert error is None
-            assert state() == wanted
-            return
-        assert error is not None, "an error was passed over"
-        assert os.strerror(number) in str(error)
-        assert state() in (old, wanted), f"call {k} left a mixture"
-        old = state()
-    raise AssertionError("there was no end of calls")
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
@@ -548,3 +510,81 @@ class TestSeveralFiles:
             file.discard()
         assert bytes_of("ids") == [OLD]
         assert listing() == ["ids"]
+
+    def test_the_key_is_empty_while_the_others_take_their_places(self, pair, monkeypatch):
+        seen = []
+        plain = os.replace
+
+        def look(source, target):
+            plain(source, target)
+            seen.append((os.path.basename(target), *bytes_of("ids")))
+
+        monkeypatch.setattr(os, "replace", look)
+        pair[0].key = True
+        commit_all(pair)
+        assert seen == [("ids", b""), ("z", b""), ("ids", NEW)]
+        assert listing() == ["ids", "z"]
+
+    @pytest.mark.parametrize("fails", [False, True])
+    def test_obsolete_files_go_with_the_others(self, pair, monkeypatch, fails):
+        Path("more").write_bytes(OLD)
+        if fails:
+            monkeypatch.setattr(os, "replace", Failing(os.replace, 2, errno.EIO))
+            with pytest.raises(OutputError, match="cannot write z: Input/output error"):
+                commit_all(pair, lambda: ["more"])
+            for file in pair:
+                file.discard()
+            assert bytes_of("ids", "more") == [OLD, OLD]
+            assert listing() == ["ids", "more"]
+        else:
+            commit_all(pair, lambda: ["more"])
+            assert listing() == ["ids", "z"]
+
+
+class TestWithoutLinks:
+    """File systems that have no second names, or refuse one for somebody else's file."""
+
+    @pytest.fixture(autouse=True, params=[errno.EPERM, errno.EOPNOTSUPP])
+    def refused(self, request, monkeypatch, here):
+        def refuse(*_, **__):
+            raise OSError(request.param, os.strerror(request.param))
+
+        without_tmpfile(monkeypatch)
+        monkeypatch.setattr(os, "link", refuse)
+
+    def test_files_that_belong_together_are_replaced(self):
+        for value in (1, 2):
+            rows = {"a": (np.full((2, 1), value), [f"{value}", "x"])}
+            mmfuse.fuse("concat", rows, output="z.npy")
+        assert Path("z.ids.txt").read_text() == "2\nx\n"
+        assert np.load("z.npy").tolist() == [[2], [2]]
+        assert listing() == ["z.ids.txt", "z.npy"]
+
+    def test_all_stay_if_one_cannot_be_replaced(self, monkeypatch):
+        Path("ids").write_bytes(OLD)
+        Path("z").write_bytes(OLD)
+        with OutputFile("ids", key=True) as ids, OutputFile("z") as matrix:
+            monkeypatch.setattr(os, "replace", Failing(os.replace, 2, errno.EIO))
+            with pytest.raises(OutputError, match="cannot write z"):
+                commit_all([ids, matrix])
+        assert bytes_of("ids", "z") == [OLD, OLD]
+        assert listing() == ["ids", "z"]
+
+    def test_a_new_file_is_written(self):
+        put("z", clobber=False)
+        assert Path("z").read_bytes() == NEW
+        assert listing() == ["z"]
+
+    def test_what_came_meanwhile_stays(self):
+        with OutputFile("z", clobber=False) as file:
+            Path("z").write_bytes(OLD)
+            with pytest.raises(OutputError, match="File exists"):
+                file.commit()
+        assert Path("z").read_bytes() == OLD
+        assert listing() == ["z"]
+
+
+def test_a_folder_that_cannot_be_flushed_is_none_to_complain_of(here, monkeypatch):
+    monkeypatch.setattr(os, "fsync", Failing(os.fsync, 2, errno.EINVAL))
+    put("z")
+    assert Path("z").read_bytes() == NEW

@@ -95,13 +95,13 @@ class TestOtherNumbersOfRows:
             yield np.ones((2, 2), "f4")
             raise AssertionError("nobody needs more")
 
-        with pytest.raises(InputError, match="more rows than before"):
+        with pytest.raises(InputError, match="while it was read: it holds more rows than before"):
             ScratchRoom(10, str(here)).store(source((4, blocks)), None, way)
         assert os.listdir(here) == []
 
     def test_too_many_in_one_part_too_few_in_the_next(self, here, way):
         made = source((3, constant(4)), (3, constant(2)))
-        with pytest.raises(InputError, match="more rows than before"):
+        with pytest.raises(InputError, match="while it was read: it holds more rows than before"):
             ScratchRoom(10, str(here)).store(made, None, way)
 
     def test_none(self, here, way):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from mmfuse.core.durations import NANOSECONDS
 from mmfuse.errors import AlignmentError, InputError
+from mmfuse.files.inputs import open_input
 from mmfuse.files.times import read_times, times_of_array, times_of_column
 
 UNITS = ["s", "ms", "us", "ns"]
@@ -113,16 +114,14 @@ def test_arrays_that_are_no_times(array: Any, message: str) -> None:
 
 def test_files_of_times(here: Path) -> None:
     Path("t.txt").write_bytes("\ufeff0.5\n1\r\n2e-3\n".encode())
-    assert read_times("t.txt", "s", "a")[0].tolist() == [5 * 10**8, 10**9, 2 * 10**6]
+    assert read_times(open_input("t.txt", "a"), "s").tolist() == [5 * 10**8, 10**9, 2 * 10**6]
     np.save("t.npy", np.array([1, 2]))
-    assert read_times("t.npy", "ms", "a")[0].tolist() == [10**6, 2 * 10**6]
-    with pytest.raises(InputError, match="no such file"):
-        read_times("none.txt", "s", "a")
+    assert read_times(open_input("t.npy", "a"), "ms").tolist() == [10**6, 2 * 10**6]
     Path("gap.txt").write_text("1\n\n2\n")
-    with pytest.raises(AlignmentError, match=r"missing in the file; rows 2\n  in: a \(times gap"):
-        read_times("gap.txt", "s", "a")
+    with pytest.raises(AlignmentError, match=r"missing in the file; rows 2\n  in: a"):
+        read_times(open_input("gap.txt", "a"), "s")
     with pytest.raises(InputError, match="the table has no rows"):
         times_of_column([], "s", "column 't'")
     np.save("o.npy", np.array([object()]))
     with pytest.raises(InputError, match="would run code"):
-        read_times("o.npy", "s", "a")
+        read_times(open_input("o.npy", "a"), "s")

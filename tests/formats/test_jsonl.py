@@ -127,7 +127,7 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "float id": ('{"id": 1.0, "embedding": [1, 2]}', "line 2: the id under 'id' is 1.0"),
     "true id": ('{"id": true, "embedding": [1, 2]}', "line 2: the id under 'id' is True"),
     "empty id": ('{"id": "", "embedding": [1, 2]}', "line 2: the id under 'id' is ''"),
-    "mixed ids": ('{"id": 1, "embedding": [1, 2]}', "all text or all integers"),
+    "mixed ids": ('{"id": 1, "embedding": [1, 2]}', "ids must be all text or all integers"),
     "half a character": ('{"id": "\\ud800", "embedding": [1, 2]}', "surrogates not allowed"),
     "no vector": ('{"id": "b"}', "line 2: there is no 'embedding'"),
     "short": ('{"id": "b", "embedding": [1]}', "line 2: 1 values where the first line has 2"),
@@ -183,6 +183,6 @@ def test_every_float_survives(values: list[float]) -> None:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_what_json_cannot_say(value: float) -> None:
-    with pytest.raises(OutputError, match="JSON has no NaN"):
+    with pytest.raises(OutputError, match="JSON has no NaN and no infinity, and"):
         mmfuse.fuse("concat", {"m": (np.array([[value]]), ["a"])}, "o.jsonl", nan="keep")
     assert not Path("o.jsonl").exists()

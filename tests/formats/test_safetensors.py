@@ -38,7 +38,7 @@ DAMAGED: dict[str, tuple[Any, str]] = {
     "not JSON": (b'{"x": ', "damaged"),
     "a list": (b"{}]", "damaged"),
     "not UTF-8": (b'{"\xff": 1}', "damaged"),
-    "a name twice": (b'{"x": 1, "x": 2}', "a name stands there twice"),
+    "a name twice": (b'{"x": 1, "x": 2}', "'x' stands there twice"),
     "deep": (b'{"x":' + b"[" * 100_000, "damaged"),
     "no shape": ({"x": {"dtype": "F32", "data_offsets": [0, 48]}}, "tensor 'x'"),
     "negative": ({"x": {**F32, "shape": [-4, -3]}}, "tensor 'x'"),

@@ -273,7 +273,7 @@ def test_labels_of_the_other_kind_are_refused() -> None:
     with pytest.raises(InputError, match="these are no numbers") as caught:
         fuse("regression", labels=labels("classification"))
     assert caught.value.hint == "--task classification"
-    with pytest.raises(InputError, match="these are no labels"):
+    with pytest.raises(InputError, match="labels are float64"):
         fuse("classification", labels=labels("regression"))
     with pytest.raises(UsageError, match="additive learns from labels"):
         fuse("regression", labels=None)
@@ -282,7 +282,9 @@ def test_labels_of_the_other_kind_are_refused() -> None:
 def test_no_row_to_learn_from() -> None:
     lacking, half = modalities(), slice(0, N // 2)
     lacking["colour"] = modalities(slice(N // 2, N))["colour"]
-    with pytest.raises(InputError, match="there is nothing to learn from"):
+    with pytest.raises(
+        InputError, match="and a label: there is nothing to learn from"
+    ):
         fuse("regression", lacking, labels=labels("regression", half), join="outer")
 
 

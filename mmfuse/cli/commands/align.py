@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +11,7 @@ from mmfuse.cli.given import matching, reading
 from mmfuse.cli.options import size
 from mmfuse.cli.progress import showing
 from mmfuse.cli.report import align_table
-from mmfuse.cli.streams import emit, say
+from mmfuse.cli.streams import emit_json, say
 
 if TYPE_CHECKING:
     from mmfuse.summary import AlignSummary
@@ -91,15 +90,15 @@ def align(
         "threads": threads,
         "memory": size(memory),
     }
-    told = _run(files, output, settings)
+    told = _run(files, output, settings, quiet=quiet)
     if as_json:
-        emit(json.dumps(told.as_dict()))
+        emit_json(told.as_dict())
     elif not quiet:
         say(align_table(told))
 
 
-def _run(files: list[str], output: str, settings: dict[str, Any]) -> AlignSummary:
+def _run(files: list[str], output: str, settings: dict[str, Any], *, quiet: bool) -> AlignSummary:
     from mmfuse import align as aligned
 
-    with showing() as progress:
+    with showing(quiet=quiet) as progress:
         return aligned(files, output, progress=progress, **settings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
@@ -10,7 +9,7 @@ import typer
 from mmfuse.cli import shared
 from mmfuse.cli.check_report import check_report
 from mmfuse.cli.options import per_modality, per_modality_chain, per_modality_list
-from mmfuse.cli.streams import emit
+from mmfuse.cli.streams import emit_json, emit_lines
 from mmfuse.errors import AlignmentError
 
 IdsOnly = Annotated[
@@ -54,8 +53,8 @@ def check(
         features=not ids_only,
     )
     if as_json and not quiet:
-        emit(json.dumps(found.as_dict()))
+        emit_json(found.as_dict())
     elif not quiet:
-        emit("\n".join(check_report(found, verbose=verbose)))
+        emit_lines(check_report(found, verbose=verbose))
     if found.verdict == "wrong":
         raise typer.Exit(AlignmentError.exit_code)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +11,7 @@ from mmfuse.cli.given import reading
 from mmfuse.cli.options import size
 from mmfuse.cli.progress import showing
 from mmfuse.cli.report import summary_table
-from mmfuse.cli.streams import emit, say
+from mmfuse.cli.streams import emit_json, say
 from mmfuse.errors import UsageError
 
 
@@ -67,9 +66,9 @@ def convert(
         "memory": size(memory),
         "dry_run": dry_run,
     }
-    with showing() as progress:
+    with showing(place, quiet=quiet) as progress:
         told = converted(file, place, progress=progress, **settings).summary
     if as_json:
-        emit(json.dumps(told.as_dict()))
+        emit_json(told.as_dict())
     elif not quiet:
         say(summary_table(told, verbose=verbose))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,10 +9,11 @@ from typing import Any
 from mmfuse.cli import shared
 from mmfuse.cli.models import draw_one, explained, models_among
 from mmfuse.cli.options import per_modality, per_modality_list
-from mmfuse.cli.streams import emit
-from mmfuse.files.paths import show
+from mmfuse.cli.streams import emit_json, emit_lines, json_text
+from mmfuse.files.paths import short, show
 
 _UNBOUNDED = 10_000
+_ID = 60
 
 
 def inspect(
@@ -57,20 +57,21 @@ def inspect(
     described = [profile.as_dict() for profile in profiles]
     if as_json:
         told = {path: report.data for path, report in reports.items()}
-        emit(json.dumps({"mmfuse_inspect": 1, "files": described, "models": told}))
+        emit_json({"mmfuse_inspect": 1, "files": described, "models": told})
     else:
-        tables = ["\n".join(report.lines) for report in reports.values()]
-        emit("\n\n".join(tables + ["\n".join(_lines(described))] * bool(described)))
+        tables = [report.lines for report in reports.values()]
+        tables += [list(_lines(described))] * bool(described)
+        emit_lines(line for k, lines in enumerate(tables) for line in [""] * bool(k) + lines)
 
 
 def _lines(profiles: list[dict[str, Any]]) -> Iterator[str]:
     """The table, the notes, and the records."""
     yield from _table(profiles)
     for profile in profiles:
-        yield from (show(f"note: {profile['name']}: {note}") for note in profile["notes"])
+        yield from (f"note: {profile['name']}: {note}" for note in profile["notes"])
     for profile in profiles:
         if profile["record"] is not None:
-            yield from ("", show(f"{profile['name']} was written by mmfuse:"))
+            yield from ("", f"{profile['name']} was written by mmfuse:")
             yield from _record(profile["record"])
 
 
@@ -86,8 +87,9 @@ def _table(profiles: list[dict[str, Any]]) -> Iterator[str]:
     for profile in profiles:
         table.add_column(Text(show(profile["name"])), justify="right")
     for title, cells in _rows(profiles):
-        table.add_row(Text(title), *(Text(show(cell)) for cell in cells))
-    console = Console(width=None if sys.stdout.isatty() else _UNBOUNDED)
+        table.add_row(Text(title), *(Text(cell) for cell in cells))
+    wide = None if sys.stdout.isatty() else _UNBOUNDED
+    console = Console(width=wide, color_system=None, force_terminal=False)
     with console.capture() as drawn:
         console.print(table)
     return (line.rstrip() for line in drawn.get().splitlines())
@@ -98,9 +100,9 @@ def _record(record: dict[str, Any]) -> Iterator[str]:
     for key, value in record.items():
         if key == "inputs" and isinstance(value, list):
             yield '  "inputs":'
-            yield from (f"    {json.dumps(item)}" for item in value)
+            yield from (f"    {json_text(item)}" for item in value)
         else:
-            yield f"  {json.dumps(key)}: {json.dumps(value)}"
+            yield f"  {json_text(key)}: {json_text(value)}"
 
 
 def _rows(profiles: list[dict[str, Any]]) -> list[tuple[str, list[str]]]:
@@ -110,13 +112,13 @@ def _rows(profiles: list[dict[str, Any]]) -> list[tuple[str, list[str]]]:
         return f"{profile['norms'][k]:.4g}" if profile["norms"] else "-"
 
     tellers: dict[str, Callable[[dict[str, Any]], str]] = {
-        "file": lambda p: p["file"],
+        "file": lambda p: show(p["file"]),
         "rows": lambda p: f"{p['rows']:,}",
         "columns": lambda p: f"{p['columns']:,}",
         "dtype": lambda p: p["dtype"],
-        "ids": lambda p: p["ids"],
+        "ids": lambda p: show(p["ids"]),
         "id kind": lambda p: p["id_kind"],
-        "first ids": lambda p: ", ".join(p["id_examples"]),
+        "first ids": lambda p: ", ".join(short(text, _ID) for text in p["id_examples"]),
         "norm, smallest": lambda p: norm(p, 0),
         "norm, 25 %": lambda p: norm(p, 1),
         "norm, median": lambda p: norm(p, 2),

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 
 from mmfuse.cli import shared
-from mmfuse.cli.streams import emit, say
-from mmfuse.files.paths import show
+from mmfuse.cli.streams import emit_json, say
 
 
 def merge(
@@ -34,9 +32,11 @@ def merge(
             "rows": model.rows,
             "columns": len(model.columns),
         }
-        emit(json.dumps({"mmfuse_merge": 1, **told}))
+        emit_json({"mmfuse_merge": 1, **told})
     elif not quiet:
         say(
-            f"{model.strategy} of {len(models)} models, {model.rows:,} rows -> {show(output)}"
-            f"   {len(model.columns):,} columns"
+            [
+                f"{model.strategy} of {len(models)} models, {model.rows:,} rows -> {output}"
+                f"   {len(model.columns):,} columns"
+            ]
         )

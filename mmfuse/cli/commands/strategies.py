@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import textwrap
 from collections.abc import Iterator
 from typing import Any
 
 from mmfuse.cli import shared
-from mmfuse.cli.streams import emit
+from mmfuse.cli.streams import emit_json, emit_lines
 
 _WIDEST = 100
 
@@ -21,12 +20,12 @@ def strategies(as_json: shared.AsJson = False) -> None:
     fusions, norms = list_strategies(), list_normalizations()
     if as_json:
         told = {"mmfuse_strategies": 1, "strategies": fusions, "normalizations": norms}
-        emit(json.dumps(told))
+        emit_json(told)
         return
     lines = [line for item in fusions for line in _manual(item)]
     lines.append("normalisations, for --normalize")
     lines += [line for item in norms for line in _entry(f"{item['name']:<10}", item["summary"])]
-    emit("\n".join(lines))
+    emit_lines(lines)
 
 
 def _manual(item: dict[str, Any]) -> Iterator[str]:
