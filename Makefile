@@ -4,7 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test readers check lint types docs docs-check bench bench-full bench-digits clean
+.PHONY: help demo test readers check attack lint types docs docs-check bench bench-full \
+    bench-digits clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,8 +18,16 @@ demo: $(VENV)/.installed  ## set up, fuse three modalities of sample_data, show 
 	@echo
 	@echo "fused.parquet is yours; '$(BIN)/mmfuse inspect fused.parquet' tells how it was made."
 
-test: $(VENV)/.developed  ## set up and run the tests
-	$(BIN)/python -m pytest -n auto -q
+# where every branch is tested: formats, alignment, the writer, model files
+WHOLE := mmfuse/formats/*,mmfuse/core/align*.py,mmfuse/core/id*.py,mmfuse/core/join.py,$\
+    mmfuse/core/match.py,mmfuse/core/time_align.py,mmfuse/files/output*.py,mmfuse/files/folders.py,$\
+    mmfuse/files/hidden.py,mmfuse/output.py,mmfuse/sharded_output.py,mmfuse/saving.py,$\
+    mmfuse/*_file.py,mmfuse/models.py,mmfuse/ensemble/stored.py
+
+test: $(VENV)/.developed  ## set up and run the tests, and see that they reach the code
+	$(BIN)/python -m pytest -n auto -q --cov --cov-report=
+	$(BIN)/coverage report --fail-under=95 --format=total
+	$(BIN)/coverage report --fail-under=100 --include='$(WHOLE)'
 
 readers: $(VENV)/.developed  ## read outputs with Hugging Face datasets, PyTorch, faiss, LanceDB
 	$(BIN)/pip install --quiet --group readers
@@ -50,6 +59,11 @@ bench-digits: $(VENV)/.benched  ## what fusion is worth to a classifier of sampl
 	$(BIN)/python benchmarks/digits.py
 	$(BIN)/python benchmarks/digits_models.py
 
+attack: $(VENV)/.attacked  ## attack for hours: long tests, fuzzing, changed code (FUZZ=60 seconds a target)
+	$(BIN)/python -m pytest -n auto -q --long tests/attack
+	$(BIN)/python tests/attack/fuzz.py --seconds $(or $(FUZZ),60)
+	$(BIN)/python tests/attack/mutation.py
+
 clean:  ## remove the environment and what was made
 	rm -rf $(VENV) fused.parquet build dist
 
@@ -66,6 +80,10 @@ $(VENV)/.installed: $(VENV)/.created pyproject.toml
 
 $(VENV)/.benched: $(VENV)/.installed
 	$(BIN)/pip install --quiet --group bench
+	@touch $@
+
+$(VENV)/.attacked: $(VENV)/.developed
+	$(BIN)/pip install --quiet --group attack
 	@touch $@
 
 $(VENV)/.developed: $(VENV)/.installed

@@ -48,6 +48,8 @@ def _opened(given: Any, opened: Opened) -> Targets:
 
 def open_either(given: Any, opened: Opened) -> Labels | Targets:
     """Targets where some number is not whole, else labels. Raises InputError or AlignmentError."""
+    if isinstance(given, str | os.PathLike):  # one that cannot be opened need not be tried twice
+        opened.beside(split_column(os.fspath(given))[0], f"labels={os.fspath(given)}")
     try:
         found = _opened(given, opened)
     except InputError:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -40,6 +41,16 @@ def test_a_folder_is_no_file(here, path):
         f"{path} is a folder",
         "name a file in it, or have files of N rows in it with --shard-rows N",
     )
+
+
+def test_what_is_no_file_is_none_to_replace(here):
+    os.mkfifo("pipe.npy")
+    for path in ("pipe.npy", "/dev/null"):
+        assert refusal(target, path, format="npy") == (
+            OutputError,
+            f"{path} is not a regular file",
+            "-o - writes to standard output",
+        )
 
 
 def test_the_format_is_told_by_its_name_or_the_suffix(here):
@@ -143,6 +154,54 @@ def test_what_a_format_does_not_keep_is_told(here):
     assert both in notes("o.npy", time=times, join="left")
 
 
+def test_beliefs_that_a_format_does_not_keep_are_told(here):
+    for name, text in {
+        "a": "id,cat,dog\np,0.9,0.1\nq,0.2,0.8\n",
+        "b": "id,cat,dog\nq,0.5,0.5\n",
+    }.items():
+        Path(f"{name}.csv").write_text(text)
+    fuse = mmfuse.fuse("soft-vote", ["a.csv", "b.csv"], "o.npy", join="left")
+    assert (
+        "npy does not keep the predicted label, how many models a row has and which rows lack "
+        "a modality; other formats do" in fuse.summary.notes
+    )
+
+
+def test_columns_are_written_as_rows_are(here):
+    """Column by column, where a source has columns and the output takes them."""
+    values = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    rows = {"id": [f"r{k}" for k in range(50)], **{f"c{j}": values[:, j] for j in range(3)}}
+    pq.write_table(pa.table(rows), "in.parquet", compression="none", use_dictionary=False)
+    fused = mmfuse.fuse("concat", {"x": "in.parquet"}, "o.parquet", layout="wide")
+    assert [one.way for one in fused.summary.inputs] == ["columns"]
+    found = pq.read_table("o.parquet")
+    np.testing.assert_array_equal(np.column_stack(found.columns[1:]), values)
+
+    def full(*_):
+        raise OSError(28, os.strerror(28))
+
+    with pytest.MonkeyPatch.context() as patch:
+        for call in ("write", "pwrite", "pwritev"):
+            patch.setattr(os, call, full)
+        told = refusal(mmfuse.fuse, "concat", {"x": "in.parquet"}, "p.parquet", layout="wide")
+    assert told[:2] == (OutputError, "cannot write p.parquet: No space left on device")
+
+
+def test_the_layout_may_follow_from_the_input(here):
+    planned = target("o.parquet")
+    planned.lay_out(OutputOptions(named=True))
+    assert (planned.layout, planned.columnar) == ("wide", True)
+    assert refusal(target("o.npy").lay_out, OutputOptions(layout="wide"))[0] is UsageError
+
+
+def test_a_file_is_sent_to_the_disk_while_it_is_written(here, monkeypatch):
+    flushed = []
+    monkeypatch.setattr("mmfuse.files.flush._FLUSH_BYTES", 1)
+    monkeypatch.setattr(os, "fdatasync", lambda fd: flushed.append(os.fstat(fd).st_ino))
+    mmfuse.fuse("concat", ONE, "o.npy")
+    assert set(flushed) == {os.stat("o.npy").st_ino}
+
+
 def test_rows_are_kept_in_memory_where_they_belong():
     sink = MemorySink(4, 2, np.dtype(np.float16))
     sink.write(2, X[:2])
@@ -187,12 +246,12 @@ def test_standard_output_gets_what_a_file_would(here, monkeypatch, format):
 
 
 def test_a_terminal_gets_text_without_what_it_would_obey(here, monkeypatch):
-    bad = {"x": (X[:2], ["a\x1b[2Jb", "c"])}
+    bad = {"x": (X[:2], ["a\x1b[2Jb", "c  d\te"])}
     assert b"\x1b" in to_stdout(monkeypatch, bad, format="csv")
     seen = to_stdout(monkeypatch, bad, Terminal, format="csv").decode()
     assert "\x1b" not in seen
     assert [line.count(",") for line in seen.splitlines()] == [2, 2, 2]
-    assert seen.splitlines()[2] == "c,2,3"
+    assert seen.splitlines()[2] == "c  d\te,2,3"
     assert seen.splitlines()[1].startswith("a\\x1b[2Jb,")
 
 

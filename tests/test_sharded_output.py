@@ -6,6 +6,8 @@ import os
 import resource
 import subprocess
 import sys
+from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmfuse import fuse
+from mmfuse.core.ids import IntegerIds
 from mmfuse.core.registry import FORMATS
 from mmfuse.errors import InputError, OutputError, UsageError
-from mmfuse.files.formats import by_name
+from mmfuse.files.formats import Table, by_name
+from mmfuse.files.output import OutputFile, commit_all
+from mmfuse.output import OutputOptions
+from mmfuse.sharded_output import ShardedSink, output_target
 
 RNG = np.random.default_rng(13)
 
@@ -110,6 +116,76 @@ def test_another_run_replaces_the_parts_and_removes_those_beyond(x, mmfuse):
     found = pd.concat([pd.read_parquet(f"o/part-{k:05d}.parquet") for k in range(3)])
     assert np.array_equal(np.stack(found["embedding"]), x)
     assert list(found["id"]) == [f"s{k}" for k in range(25)]
+
+
+@pytest.mark.parametrize("format", ["npy", "csv", "parquet"])
+def test_rows_come_in_pieces_of_any_size(here, format):
+    os.mkdir("o")
+    x, ids = RNG.normal(size=(20, 2)).astype(np.float32), IntegerIds(np.arange(20))
+    layout = by_name(format).layouts[0]
+    flags = {"present_a": np.arange(20) % 3 > 0}
+    table = Table("o/", ids, ("f", "g"), x.dtype, layout, "{}", flags=flags)
+    with ExitStack() as opened:
+        files = []
+
+        def create(path, key=False):
+            files.append(opened.enter_context(OutputFile(path, key=key)))
+            return files[-1]
+
+        sink = ShardedSink("o", table, 6, by_name(format), create)
+        assert sink.positional == (format != "csv")
+        for start, stop in pairwise([0, 4, 5, 13, 14, 20]):
+            sink.write(start, x[start:stop])
+        assert all(file.fd == -1 for file in files)  # those that are complete are closed
+        commit_all(files)
+    assert sink.bytes == sum(map(len, bytes_of("o").values()))
+    found = fuse("concat", {"x": "o/"})
+    np.testing.assert_array_equal(found.matrix, x)
+    assert list(found.ids) == list(range(20))
+    if format == "csv":
+        told = pd.concat(pd.read_csv(path) for path in sorted(Path("o").iterdir()))
+        assert told["present_a"].tolist() == flags["present_a"].tolist()
+
+
+@pytest.mark.parametrize("format", ["parquet", "npy"])
+def test_parts_beyond_the_new_ones_are_removed(x, format):
+    fuse("concat", ["x.npy"], "o/", shard_rows=3, format=format)
+    Path("o/.hidden").write_text("mine")
+    fuse("concat", ["x.npy"], "o", shard_rows=10)
+    names = [f"part-{k:05d}.parquet" for k in range(3)]
+    assert sorted(os.listdir("o")) == [".hidden", *names]
+    assert np.array_equal(fuse("concat", {"x": "o"}).matrix, x)
+
+
+def test_the_part_that_cannot_be_written_is_named(x, monkeypatch):
+    def full(*_):
+        raise OSError(28, os.strerror(28))
+
+    for one in ("write", "pwrite", "pwritev"):
+        monkeypatch.setattr(os, one, full)
+    with pytest.raises(OutputError, match=r"^cannot write o/part-00000\.parquet: No space left"):
+        fuse("concat", ["x.npy"], "o/", shard_rows=3)
+    with pytest.raises(OutputError, match=r"^cannot write o/part-00000\.(npy|ids\.txt): No space"):
+        fuse("concat", ["x.npy"], "o/", shard_rows=3, format="npy")
+    assert not os.path.exists("o")
+
+
+def test_what_a_folder_is_to_be_is_told_before_it_is_made(here):
+    wide = OutputOptions(shard_rows=3, layout="wide")
+    planned = output_target("o/", wide, dry_run=True)
+    assert (planned.columnar, planned.fd, planned.format_name) == (False, -1, "parquet")
+    assert not os.path.exists("o")
+    made = output_target("o/", wide)
+    assert os.path.isdir("o")
+    made.close()
+    assert not os.path.exists("o")
+    os.mkdir("o")
+    for name in "dcba":
+        Path("o", name).write_text("mine")
+    with pytest.raises(OutputError) as caught:
+        output_target("o/", wide)
+    assert caught.value.message == "o/ holds what is no part of a result: a, b, c"
+    assert caught.value.hint == "write into a folder of its own"
 
 
 @pytest.mark.parametrize("there", [True, False])

@@ -17,6 +17,7 @@ from mmfuse.cli.errors import reporting
 from mmfuse.cli.values import PlainValues
 from mmfuse.core.registry import STRATEGIES
 from mmfuse.errors import UsageError
+from mmfuse.files.machine import hold_to_memory
 
 _HELP = """Fuse per-modality feature files into one matrix, aligned by row id.
 
@@ -92,6 +93,7 @@ def main() -> None:
     """Run the command line and exit with the code that `mmfuse.errors` documents."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the engine has threads of its own
     gc.freeze()  # what is imported stays: Python need not search it for garbage, last at exit
+    hold_to_memory()
     arguments = sys.argv[1:] or ["--help"]
     with reporting():
         code = app(arguments, prog_name="mmfuse", standalone_mode=False)

@@ -57,6 +57,16 @@ def refuse_no_lines(head: bytes) -> None:
         raise InputError(f"it looks like {told}")
 
 
+class _Held:
+    """The unnamed file of a stream, open as long as it may be read again."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def __del__(self) -> None:
+        os.close(self.fd)
+
+
 @dataclass(frozen=True)
 class InputFile:
     """A file that is there, can be read and holds something.
@@ -70,7 +80,7 @@ class InputFile:
     label: str
     head: bytes
     _state: tuple[int, ...]
-    _held: IO[bytes] | None = None  # keeps a spooled stream's file alive
+    _held: _Held | None = None
 
     @property
     def size(self) -> int:
@@ -113,7 +123,7 @@ def open_input(path: str, label: str) -> InputFile:
 
 
 def _looked_at(
-    file: IO[bytes], name: str, path: str, label: str, held: IO[bytes] | None = None
+    file: IO[bytes], name: str, path: str, label: str, held: _Held | None = None
 ) -> InputFile:
     state = _state(os.fstat(file.fileno()))
     head = file.read(512)
@@ -124,11 +134,12 @@ def _looked_at(
 
 def spooled(stream: IO[bytes], name: str, label: str) -> InputFile:
     """The rest of a stream as a file that can be read anywhere, and has no name."""
-    held = unnamed_file()
-    shutil.copyfileobj(stream, held, 1 << 20)
-    held.flush()
-    held.seek(0)
-    return _looked_at(held, name, f"/proc/self/fd/{held.fileno()}", label, held)
+    with unnamed_file() as file:
+        shutil.copyfileobj(stream, file, 1 << 20)
+        file.flush()
+        file.seek(0)
+        held = _Held(os.dup(file.fileno()))
+        return _looked_at(file, name, f"/proc/self/fd/{held.fd}", label, held)
 
 
 def state_of(path: str) -> tuple[int, ...]:

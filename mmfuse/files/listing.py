@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from mmfuse.errors import InputError
-from mmfuse.files.inputs import looks_like, reading, refuse_no_lines
+from mmfuse.files.inputs import looks_like, open_input, reading, refuse_no_lines
 
 
 def listed_lines(path: str) -> list[str]:
@@ -14,14 +13,11 @@ def listed_lines(path: str) -> list[str]:
 
     Spaces around a line do not count; names may be any bytes but NUL. Raises InputError.
     """
-    with reading(path):
-        if path == "-":
-            data = sys.stdin.buffer.read()
-        else:
-            with open(path, "rb") as file:
-                data = file.read()
-        refuse_no_lines(data[:512])
+    file = open_input(path, path)
+    with reading(path), open(file.path, "rb") as stream:
+        refuse_no_lines(file.head)
+        data = stream.read()
         if b"\0" in data:
-            raise InputError(f"NUL bytes; it looks like {looks_like(data[:512])}")
+            raise InputError(f"NUL bytes; it looks like {looks_like(file.head)}")
     lines = (os.fsdecode(line.strip()) for line in data.split(b"\n"))
     return [line for line in lines if line and not line.startswith("#")]

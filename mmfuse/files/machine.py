@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -16,8 +17,22 @@ _LIMITS = {"": "memory.max", "memory": "memory.limit_in_bytes"}
 def available_memory() -> int:
     """Bytes of memory that this process may fill with pages of files: the system's, or its
     control group's where that is less; 0 where neither is told."""
-    found = [*_system(), *_control_group()]
+    found = [*_system("MemAvailable"), *_control_group()]
     return min(found, default=0)
+
+
+def hold_to_memory() -> None:
+    """Let no more be allocated for data than the memory that is to be had.
+
+    A file of a kilobyte can claim that its decoder needs a hundred gigabytes. The system would
+    grant them and end a process, perhaps another one, once they are filled; a limit makes it a
+    MemoryError. One that is set already stays, if it is lower.
+    """
+    most = min([sum(_system("MemAvailable", "SwapFree")), *_control_group()])
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    lower = [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY]
+    if most:
+        resource.setrlimit(resource.RLIMIT_DATA, (min([most, *lower]), hard))
 
 
 def refuse_beyond_memory(size: int) -> None:
@@ -32,11 +47,12 @@ def refuse_beyond_memory(size: int) -> None:
         )
 
 
-def _system() -> Iterator[int]:
-    with suppress(OSError), open("/proc/meminfo", "rb") as lines:
+def _system(*names: str) -> Iterator[int]:
+    with suppress(OSError), open("/proc/meminfo", encoding="ascii") as lines:
         for line in lines:
-            if line.startswith(b"MemAvailable:"):
-                yield int(line.split()[1]) * 1024
+            name, told = line.split(":", 1)
+            if name in names:
+                yield int(told.split()[0]) * 1024
 
 
 def _control_group() -> Iterator[int]:

@@ -16,7 +16,7 @@ from mmfuse.errors import InputError
 from mmfuse.files.inputs import InputFile, as_bytes, looks_like, read_all
 
 _MAGIC = b"\x93NUMPY"
-_AXES, _SIDE_BITS = 64, 128  # of a shape; NumPy has as many axes, and sides of 63 bits
+_AXES, _SIDE_BITS = 64, 256  # of a shape; NumPy has as many axes, and sides of 63 bits
 _HEADER_CHARACTERS = 1 << 20  # NumPy's own limit is too low for records of a few hundred fields
 _CONVERT = (
     "convert it once, where it was made: "

@@ -168,8 +168,8 @@ NPZ: Cases = {
         lambda: bomb("a.npy", b"\x93NUMPY\2\0" + struct.pack("<I", 1 << 30), 1 << 30),
         "header is damaged",
     ),
-    "text-of-2-gib.npz": (
-        lambda: bomb("ids.npy", shaped("(1024,)", "'|S2097152'", rest=b""), 2 << 30),
+    "text-of-256-mib.npz": (
+        lambda: bomb("ids.npy", shaped("(1024,)", "'|S262144'", rest=b""), 256 << 20),
         "no array of numbers",
     ),
     "many-columns.npz": (

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -72,7 +70,11 @@ def test_a_place_that_cannot_be_written_is_told_before_inputs_are_read(name, pla
     make, told = PLACES[place]
     make(target(name, place))
     before = tree()
-    line = WRITERS[name] if name in LATE or "inspect" in WRITERS[name] else without_inputs(WRITERS[name])
+    line = (
+        WRITERS[name]
+        if name in LATE or "inspect" in WRITERS[name]
+        else without_inputs(WRITERS[name])
+    )
     done = call(*line.format(place).split())
     kind = 3 if name in LATE and place in ("folder", "fifo", "device") else 5
     told = "not a lock file of mmfuse" if kind == 3 else told
@@ -101,7 +103,7 @@ main()
 @pytest.mark.skipif(not ROOT, reason="only root may become somebody else")
 @pytest.mark.parametrize("name", ["concat", "fit", "align", "shards", "train a folder"])
 def test_a_read_only_folder(name, work):
-    """The command of somebody who may read the folder and not write; tried before by one who may."""
+    """The command of somebody who may read the folder and not write, after one who may."""
     for folder in (work, *work.parents[:-2]):
         os.chmod(folder, 0o755)
     before = tree()
@@ -150,22 +152,24 @@ def test_a_full_disk_leaves_what_was_there(name, work, call, disk):
     old = Path(target(name, str(out)))
     if name in FOLDERS:
         out.mkdir()
-        old = out / {"train a folder": "model.safetensors", "align": "a.npz"}.get(name, "part-00000.npy")
+        old = out / {"train a folder": "model.safetensors", "align": "a.npz"}.get(
+            name, "part-00000.npy"
+        )
     if name != "lock":  # which is read where it is there
         old.write_bytes(OLD)
     fill(disk / "filler")
-    with chdir(disk):
+    with Within(disk):
         before = tree()
     done = call(*WRITERS[name].format(out).split())
     assert done.code == 5, done.err
     assert is_one_message(done.err), done.err
     assert "No space left on device" in done.err
-    with chdir(disk):
+    with Within(disk):
         assert tree() == before
     assert not [path for path in tree() if ".part" in path]
 
 
-class chdir:
+class Within:
     """Work in another folder for a while."""
 
     def __init__(self, folder: Path) -> None:
@@ -198,6 +202,8 @@ def test_a_link_is_written_through(name, work, call):
         assert Path(link).read_bytes() == linked
 
 
+TIMED = "concat plain.npy --times times.txt --align time --tolerance 1s"
+GROUPED = "train a.npz b.npz --labels labels.csv --groups groups.csv:g"
 # arguments by which an input would be replaced, as {}; what it is
 SELF = {
     "concat a.npz b.npz -f npz -o {}": "a.npz",
@@ -205,9 +211,9 @@ SELF = {
     "convert p.csv -f csv -o {}": "p.csv",
     "concat plain.npy --ids ids.txt -f csv -o {}": "ids.txt",
     "concat plain.npy --ids ids.txt -o z.npy --depfile {}": "ids.txt",
-    "concat plain.npy --times times.txt --align time --tolerance 1s -f csv -o {}": "times.txt",
-    "concat plain.npy --times times.txt --align time --tolerance 1s -o z.npy --summary {}": "times.txt",
-    "concat plain.npy --times times.txt --align time --tolerance 1s -o z.npy --lock {}": "times.txt",
+    f"{TIMED} -f csv -o {{}}": "times.txt",
+    f"{TIMED} -o z.npy --summary {{}}": "times.txt",
+    f"{TIMED} -o z.npy --lock {{}}": "times.txt",
     "concat --inputs-from list.txt -f csv -o {}": "list.txt",
     "concat --inputs-from list.txt -o z.npy --summary {}": "list.txt",
     "concat --inputs-from list.txt -o z.npy --lock {}": "list.txt",
@@ -219,9 +225,9 @@ SELF = {
     "lda a.npz b.npz --labels labels.csv -o z.npy --summary {}": "labels.csv",
     "fit lda a.npz b.npz --labels labels.csv -o {}": "labels.csv",
     "train a.npz b.npz --labels labels.csv --folds 0 -o {}": "labels.csv",
-    "train a.npz b.npz --labels labels.csv --groups groups.csv:g --folds 2 -o {}": "groups.csv",
-    "train a.npz b.npz --labels labels.csv --groups groups.csv:g -o z.st --summary {}": "groups.csv",
-    "train a.npz b.npz --labels labels.csv --groups groups.csv:g -o z.st --depfile {}": "groups.csv",
+    f"{GROUPED} --folds 2 -o {{}}": "groups.csv",
+    f"{GROUPED} -o z.st --summary {{}}": "groups.csv",
+    f"{GROUPED} -o z.st --depfile {{}}": "groups.csv",
     "train --continue t.st a.npz b.npz --labels labels.csv -o {}": "labels.csv",
     "fit --continue m.st a.npz b.npz -o {}": "a.npz",
     "fit --continue m.st a.npz b.npz -o z.st --lock {}": "m.st",
@@ -231,7 +237,7 @@ SELF = {
     "apply m.st a.npz b.npz -o z.npy --depfile {}": "m.st",
     "predict t.st a.npz b.npz -f csv -o {}": "t.st",
     "predict t.st a.npz b.npz -o z.npy --lock {}": "t.st",
-}  # fmt: skip
+}
 ALIASES = ["{}", "./sub/../{}", "symbolic", "hard"]
 
 
@@ -256,7 +262,9 @@ def test_a_picture_does_not_replace_its_model(work, call):
     assert tree() == before
 
 
-@pytest.mark.parametrize("line", ["merge m.st m2.st -o m.st", "fit --continue m.st a.npz b.npz -o m.st"])
+@pytest.mark.parametrize(
+    "line", ["merge m.st m2.st -o m.st", "fit --continue m.st a.npz b.npz -o m.st"]
+)
 def test_a_model_that_is_written_back_is_what_it_would_be_elsewhere(line, work, call):
     assert call(*line.removesuffix("m.st").split(), "else.st").code == 0
     assert call(*line.split()).code == 0
@@ -319,77 +327,3 @@ def test_who_holds_the_folder_does_not_stop_a_job(work, call, monkeypatch):
     finally:
         os.close(held)
     assert np.load("z.npy").shape == (12, 6)
-
-
-# --- ends that come too early -----------------------------------------------------------------
-
-SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
-WAITING = ["npy", "shards", "save", "fit", "apply", "train a folder", "predict", "convert", "align"]
-
-
-@pytest.mark.parametrize("name", WAITING)
-def test_a_signal_while_it_waits_for_an_input(name, work, long):
-    """The output has been opened, and an input is a pipe into which nothing is written."""
-    numbers = list(SIGNALS)
-    for number in numbers if long else numbers[WAITING.index(name) % 3 :][:1]:
-        interrupted(name, number)
-
-
-def interrupted(name: str, number: signal.Signals) -> None:
-    before = tree()
-    os.mkfifo("pipe")
-    line = WRITERS[name].replace(" a.npz", " a=pipe --from a=npz", 1).replace(" p.csv", " p=pipe --from p=csv", 1)
-    command = [sys.executable, "-m", "mmfuse", *line.format("out").split()]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as job:
-        with open("pipe", "wb"):  # which waits until it is read
-            time.sleep(0.02)
-            job.send_signal(number)
-            out, err = job.communicate(timeout=10)
-    assert (job.returncode, out, err) == (SIGNALS[number], b"", b"")
-    os.unlink("pipe")
-    assert tree() == before
-
-
-# --- standard output --------------------------------------------------------------------------
-
-TELLERS = {
-    "convert a.npz -o -": None,
-    "apply m.st a.npz b.npz -q -o - -f arrow": None,
-    "predict t.st a.npz b.npz -q -o -": None,
-    "soft-vote p.csv q.csv -q -o -": None,
-    "pca a.npz b.npz --json -o z.npy": ["z.ids.txt", "z.npy"],
-    "inspect a.npz": None,
-    "inspect m.st --json": None,
-    "check a.npz b.npz": None,
-    "check a.npz b.npz --json": None,
-    "align a.npz b.npz --json -o z": ["z"],
-    "merge m.st m2.st --json -o z.st": ["z.st"],
-    "fit --continue m.st a.npz b.npz --json -o z.st": ["z.st"],
-    "train a.npz b.npz --labels labels.csv --fuse sum --json -o z/": ["z"],
-}
-ENDS = {"> /dev/full": 5, ">&-": 5, "| true": 141}
-
-
-@pytest.mark.parametrize("line", TELLERS)
-def test_nobody_takes_what_is_told(line, work, long):
-    """What was to be written is there all the same; the files are whole."""
-    ends = list(ENDS)
-    for end in ends if long else ends[list(TELLERS).index(line) % 3 :][:1]:
-        unheard(line, end)
-
-
-def unheard(line: str, end: str) -> None:
-    before = set(os.listdir())
-    script = f'mmfuse() {{ {sys.executable} -m mmfuse "$@"; }}\nmmfuse {line} {end}; exit ${{PIPESTATUS[0]}}'
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout) == (ENDS[end], "")
-    if ENDS[end] == 5:
-        assert "error: cannot write standard output" in done.stderr
-        assert is_one_message(done.stderr[done.stderr.index("error:") :])
-    else:
-        assert "error" not in done.stderr
-    assert "Traceback" not in done.stderr
-    assert "Exception ignored" not in done.stderr
-    assert set(os.listdir()) >= before.union(TELLERS[line] or [])
-    if TELLERS[line] is None:
-        assert set(os.listdir()) == before

@@ -73,6 +73,13 @@ def test_equal_keys_are_equal_ids(texts: list[str], integers: list[int]) -> None
             assert (keys[i] == keys[j]) == (listed[i] == listed[j])
 
 
+def test_keys_tell_apart_what_differs_little() -> None:
+    """Only the pace depends on it, for texts are compared; but it does."""
+    a, b = "a" * 8, "b" * 8
+    texts = ["", "\0", "\0" * 8, "\0" * 9, "a", "a\0", a + b, b + a, a + a, b + b, a + a + b, a, b]
+    assert len(set(TextIds.of(texts).keys(ALL).tolist())) == len(texts)
+
+
 def test_keys_do_not_depend_on_the_column() -> None:
     ids = TextIds.of(["a", "a long id of many words", "", "b"])
     np.testing.assert_array_equal(ids.take(slice(1, 3)).keys(ALL), ids.keys(slice(1, 3)))

@@ -192,6 +192,8 @@ def test_tiles_of_which_no_row_counts_are_passed_over(kind: str) -> None:
         unknown,
     )
     tiles = [cut(batch, 0, 0), *([] if kind == "present" else [nothing]), batch]
+    if kind == "classes":
+        tiles.insert(0, Batch(nothing.blocks, batch.weights))
     assert_same(EMPTY[kind]().gather([batch]), EMPTY[kind]().gather(tiles))
     assert_same(EMPTY[kind]().gather([batch]), EMPTY[kind]().gather(tiles[::-1]))
 
@@ -288,6 +290,7 @@ def test_class_scatter_by_its_formula() -> None:
     np.testing.assert_allclose(found.within, within)
     total = (x[labels >= 0] - found.mean).T @ (x[labels >= 0] - found.mean)
     np.testing.assert_allclose(found.within + found.spread.T @ found.spread, total)
+    np.testing.assert_allclose(found.covariance, np.cov(x[labels >= 0].T))
 
 
 def test_present_scatter_by_its_formula() -> None:
@@ -308,6 +311,48 @@ def test_present_scatter_by_its_formula() -> None:
     for m, own in enumerate(found.own):
         alone = batch.blocks[m][has[:, m]]
         np.testing.assert_allclose(own.covariance, np.cov(alone.T))
+    assert found.weights is found.merge(found).weights is WEIGHTS
+    assert found.restored(found.arrays()).weights is WEIGHTS
+
+
+def test_the_covariance_of_rows_that_lack_a_modality() -> None:
+    """Within one of those that have it, between two of those that have both."""
+    batch = rows(90, 14)
+    has = batch.present
+    assert has is not None
+    found = PresentScatter.empty(DIMS, WEIGHTS).gather([batch]).covariance
+    one, other = (block[has[:, m]] for m, block in enumerate(batch.blocks))
+    np.testing.assert_allclose(found[:3, :3], np.cov(one.T))
+    np.testing.assert_allclose(found[3:, 3:], np.cov(other.T))
+    both = has.all(axis=1)
+    apart = [
+        (block[both] - alone.mean(axis=0)) * np.sqrt(len(alone) / (len(alone) - 1))
+        for block, alone in zip(batch.blocks, (one, other), strict=True)
+    ]
+    np.testing.assert_allclose(found[:3, 3:], apart[0].T @ apart[1] / both.sum())
+    np.testing.assert_array_equal(found, found.T)
+
+
+def test_modalities_that_never_meet_vary_apart() -> None:
+    batch = rows(40, 15, lacking=False)
+    assert batch.present is not None
+    batch.present[:25, 1] = batch.present[25:, 0] = False
+    for m, block in enumerate(batch.blocks):
+        block[~batch.present[:, m]] = 0
+    found = PresentScatter.empty(DIMS, WEIGHTS).gather([batch]).covariance
+    np.testing.assert_array_equal(found[:3, 3:], np.zeros((3, 2)))
+    np.testing.assert_allclose(found[:3, :3], np.cov(batch.blocks[0][:25].T))
+
+
+@every
+@pytest.mark.parametrize("n", [0, 1, 2, 3])
+def test_the_covariance_of_few_rows(kind: str, n: int) -> None:
+    batch = rows(n, 16, kind, lacking=False)
+    batch.labels[:] = np.arange(n) % CLASSES  # type: ignore[index]
+    found = EMPTY[kind]().gather([batch])
+    assert found.n == n
+    expected = np.cov(np.hstack(batch.blocks).T) if n > 1 else np.zeros((5, 5))
+    np.testing.assert_allclose(found.covariance, expected, atol=1e-14)
 
 
 def test_target_scatter_by_its_formula() -> None:

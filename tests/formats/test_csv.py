@@ -469,5 +469,5 @@ def test_integers_that_became_floats_are_no_ids(here: Path) -> None:
 
 @pytest.mark.parametrize(("line", "start"), [(1, "id,"), (2, "id,x\na,")])
 def test_a_cell_without_end(line: int, start: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mmfuse.files.sheet._CELL_CHARACTERS", 1000)
+    monkeypatch.setattr("mmfuse.files.text_rows._CELL_CHARACTERS", 1000)
     assert refused(start + "1" * 2000 + "\n").message.startswith(f"line {line}: field larger than")

@@ -82,6 +82,8 @@ def _table(profiles: list[dict[str, Any]]) -> Iterator[str]:
     from rich.table import Table
     from rich.text import Text
 
+    from mmfuse.files.output import writing
+
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="")
     table.add_column("")
     for profile in profiles:
@@ -90,7 +92,7 @@ def _table(profiles: list[dict[str, Any]]) -> Iterator[str]:
         table.add_row(Text(title), *(Text(cell) for cell in cells))
     wide = None if sys.stdout.isatty() else _UNBOUNDED
     console = Console(width=wide, color_system=None, force_terminal=False)
-    with console.capture() as drawn:
+    with writing("standard output"), console.capture() as drawn:  # whose end touches it
         console.print(table)
     return (line.rstrip() for line in drawn.get().splitlines())
 
