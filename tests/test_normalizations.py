@@ -271,9 +271,7 @@ def test_kept_values_that_are_not_finite_warn_of_nothing(name: str) -> None:
     x = sample()
     x[0, 0], x[1, 1], x[2, 2] = np.nan, np.inf, -np.inf
     if normalization(name).mixes:
-        with pytest.raises(
-            UsageError, match="not finite, and nothing is learned from those"
-        ):
+        with pytest.raises(UsageError, match="not finite, and nothing is learned from those"):
             apply(name, x, nan="keep")
         return
     fused = apply(name, x, nan="keep")

@@ -282,9 +282,7 @@ def test_labels_of_the_other_kind_are_refused() -> None:
 def test_no_row_to_learn_from() -> None:
     lacking, half = modalities(), slice(0, N // 2)
     lacking["colour"] = modalities(slice(N // 2, N))["colour"]
-    with pytest.raises(
-        InputError, match="and a label: there is nothing to learn from"
-    ):
+    with pytest.raises(InputError, match="and a label: there is nothing to learn from"):
         fuse("regression", lacking, labels=labels("regression", half), join="outer")
 
 

@@ -291,9 +291,7 @@ def test_the_rows_that_are_named_are_those_of_the_output(bad: int) -> None:
 
 
 def test_reliability_is_at_most_one() -> None:
-    with pytest.raises(
-        UsageError, match=r"m1 is 1\.5; here it says how reliable a model is"
-    ):
+    with pytest.raises(UsageError, match=r"m1 is 1\.5; here it says how reliable a model is"):
         fuse("dempster-shafer", *map(table, random(2)), weight={"m1": 1.5})
 
 
