@@ -6,6 +6,7 @@ import io
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 
 import mmfuse
 from mmfuse.errors import MmfuseError, OutputError, UsageError
+from mmfuse.files.output import OutputFile
 from mmfuse.files.output_folder import OutputFolder
 from mmfuse.output import MemorySink, OutputOptions, OutputTarget
 
@@ -40,6 +42,11 @@ def test_a_folder_is_no_file(here, path):
         OutputError,
         f"{path} is a folder",
         "name a file in it, or have files of N rows in it with --shard-rows N",
+    )
+    assert refusal(OutputFile, "there") == (
+        OutputError,
+        "there is a folder",
+        "name a file in it",
     )
 
 
@@ -76,6 +83,7 @@ def test_the_layout_is_the_one_of_the_format_unless_told(here):
         "this format cannot be written in the layout 'wide'",
         "it is always vector",
     )
+    assert refusal(target, "o.parquet", layout="tall")[2] == "it is always vector or wide"
 
 
 def test_columns_are_written_one_at_a_time_where_pages_are_plain(here):
@@ -97,6 +105,8 @@ def test_compression_is_refused_where_there_is_none(here):
         mmfuse.fuse("concat", ONE, f"{codec}.parquet", compression=codec)
         read = mmfuse.fuse("concat", {"x": f"{codec}.parquet"})
         np.testing.assert_array_equal(read.matrix, X)
+        pages = pq.read_metadata(f"{codec}.parquet").row_group(0).column(1).compression
+        assert pages == {"none": "UNCOMPRESSED"}.get(codec, codec.upper())
     assert refusal(target, "o.parquet", compression="zip")[:2] == (
         UsageError,
         "--compression is 'zip'; it must be one of none, zstd, snappy, gzip, lz4",
@@ -263,6 +273,17 @@ def test_a_terminal_gets_nothing_binary(here, monkeypatch):
         assert caught.value.hint == "name a file with -o"
 
 
+@pytest.mark.parametrize("format", ["csv", "npy"])
+def test_standard_output_that_is_full_is_named(here, monkeypatch, format):
+    full = io.TextIOWrapper(open("/dev/full", "wb"), encoding="utf-8")  # noqa: SIM115
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", full)
+        told = refusal(mmfuse.fuse, "concat", ONE, "-", format=format)
+    with suppress(OSError):  # it still holds what it could not write
+        full.close()
+    assert told[:2] == (OutputError, "cannot write standard output: No space left on device")
+
+
 # --- errors of the system, and what appears -------------------------------------------------------
 
 
@@ -308,6 +329,18 @@ def test_a_folder_that_is_only_planned_is_not_made(here):
         assert os.listdir() == []
     with OutputFolder("o") as folder, OutputFolder("o"):
         assert folder.path == "o"
+    assert os.listdir() == []
+
+
+def test_a_folder_whose_name_cannot_be_flushed_is_not_left(here, monkeypatch):
+    def broken(_):
+        raise OSError(5, os.strerror(5))
+
+    monkeypatch.setattr(os, "fsync", broken)
+    assert refusal(OutputFolder, "o")[:2] == (
+        OutputError,
+        "cannot write o: Input/output error",
+    )
     assert os.listdir() == []
 
 

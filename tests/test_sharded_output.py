@@ -137,6 +137,8 @@ def test_rows_come_in_pieces_of_any_size(here, format):
         for start, stop in pairwise([0, 4, 5, 13, 14, 20]):
             sink.write(start, x[start:stop])
         assert all(file.fd == -1 for file in files)  # those that are complete are closed
+        # without its ids no part is read
+        assert [f.path for f in files if f.key] == [f.path for f in files if ".ids." in f.path]
         commit_all(files)
     assert sink.bytes == sum(map(len, bytes_of("o").values()))
     found = fuse("concat", {"x": "o/"})
@@ -168,6 +170,21 @@ def test_the_part_that_cannot_be_written_is_named(x, monkeypatch):
     with pytest.raises(OutputError, match=r"^cannot write o/part-00000\.(npy|ids\.txt): No space"):
         fuse("concat", ["x.npy"], "o/", shard_rows=3, format="npy")
     assert not os.path.exists("o")
+
+
+def test_what_the_system_forbids_is_told_of_the_name(x, monkeypatch):
+    fuse("concat", ["x.npy"], "o/", shard_rows=10)
+    before = bytes_of("o")
+
+    def forbidden(*_):
+        raise PermissionError(1, os.strerror(1))
+
+    for call, told in (("rename", "o/part-00001.parquet"), ("listdir", "o/")):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, call, forbidden)
+            with pytest.raises(OutputError, match=f"^cannot write {told}: Operation not"):
+                fuse("concat", ["x.npy"], "o/", shard_rows=25)
+        assert bytes_of("o") == before
 
 
 def test_what_a_folder_is_to_be_is_told_before_it_is_made(here):

@@ -356,7 +356,8 @@ def test_inputs_from_a_list(one, mmfuse, npy):
 @pytest.mark.parametrize(
     ("lines", "arguments", "code", "told"),
     [
-        ("", [], 2, "error: no inputs"),
+        ("", [], 3, "error: the file is empty\n  in: list.txt"),
+        ("b.npy\0t.npy", [], 3, "error: NUL bytes; it looks like"),
         ("x=b.npy\nt.npy", ["x=t.npy"], 2, "error: two inputs are named 'x'"),
         ("t.npy\na/t.npy", [], 2, "error: two inputs are named 't'"),
         ("nope.npy", [], 3, "error: no such file\n  in: nope=nope.npy"),

@@ -30,9 +30,9 @@ _ended_by: list[tuple[int, float]] = []
 def reporting() -> Iterator[None]:
     """Tell every error in a few lines on stderr, and exit with its code; no traceback."""
     prepare_streams()
-    for number in _INTERRUPTED:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _unwind)
+    heard = [n for n in _INTERRUPTED if signal.getsignal(n) is not signal.SIG_IGN]
+    for number in heard:
+        signal.signal(number, _unwind)
     try:
         yield
         emit("", end="")
@@ -52,6 +52,9 @@ def reporting() -> Iterator[None]:
         told = _as_mmfuse_error(error)
         say(_lines(told))
         _quiet_exit(told.exit_code)
+    finally:  # nothing is left to give back, and Python would tell what it interrupts
+        for number in heard:
+            signal.signal(number, _leave_by)
 
 
 def _unwind(number: int, frame: FrameType | None) -> None:
@@ -64,6 +67,10 @@ def _unwind(number: int, frame: FrameType | None) -> None:
         return
     _ended_by.append((number, now))
     sys.exit(128 + number)
+
+
+def _leave_by(number: int, frame: FrameType | None) -> NoReturn:
+    _leave(128 + number)
 
 
 def _leave(code: int) -> NoReturn:

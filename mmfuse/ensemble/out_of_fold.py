@@ -85,7 +85,7 @@ def _predictions(
         if not learned.any():
             raise InputError(
                 f"no row of {problem.names[m]} is left to learn from without fold {min(away)}",
-                hint="fewer --folds, or more labelled rows",
+                hint="more --folds, or more labelled rows",
             )
         x, y = problem.blocks[m], problem.y
         model = ModalityModel.fit(recipes[m], x[learned], y[learned], len(problem.classes), seed)

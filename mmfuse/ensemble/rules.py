@@ -69,7 +69,7 @@ class ByStrategy(Rule):
             if whole.sum() < 2:
                 raise InputError(
                     "fewer than two rows have every model and a number to learn from",
-                    hint="fewer --folds, or weighted-mean, which learns nothing of such rows",
+                    hint="more --folds, or weighted-mean, which learns nothing of such rows",
                 )
             return {"errors": np.cov(p[:, whole, 0] - y[whole], ddof=0).reshape(len(p), len(p))}
         if isinstance(self.strategy, Forecast):

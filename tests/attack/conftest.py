@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import faults
@@ -23,6 +25,15 @@ def inputs_of_commands(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with contextlib.chdir(folder):
         faults.write_inputs()
     return folder
+
+
+@pytest.fixture(scope="module")
+def unmeasured() -> Iterator[None]:
+    """Processes as users start them: those whose coverage is measured write files of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
+            patch.delenv(name)
+        yield
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ GROUPS = {
             *("files/test_flush.py", "files/test_interrupts.py", "files/test_output.py"),
             *("test_output_target.py", "test_sharded_output.py"),
             *(f"{EVERY}::test_the_kth_call_fails[{job}]" for job in ("npy-new", "npy-replaced")),
-            f"{EVERY}::test_killed_at_the_kth_call[npy-replaced]",
+            *(f"{EVERY}::test_killed_at_the_kth_call[{job}-replaced]" for job in ("npy", "shards")),
         ),
     ),
 }

@@ -102,7 +102,7 @@ main()
 
 @pytest.mark.skipif(not ROOT, reason="only root may become somebody else")
 @pytest.mark.parametrize("name", ["concat", "fit", "align", "shards", "train a folder"])
-def test_a_read_only_folder(name, work):
+def test_a_read_only_folder(name, work, unmeasured):
     """The command of somebody who may read the folder and not write, after one who may."""
     for folder in (work, *work.parents[:-2]):
         os.chmod(folder, 0o755)

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 TRACE = "openat,write,pwrite64,pwritev,fsync,fdatasync,linkat,rename,renameat,renameat2"
 OUTPUTS = {
     "npy": ("concat", "a.npy", "-o", "z/z.npy"),

@@ -25,6 +25,8 @@ from mmfuse.errors import MmfuseError
 
 Files = dict[str, bytes]
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 ROWS, DIM = 60_000, 32
 CODES = {"KILL": -9, "TERM": 143, "INT": 130, "HUP": 129}
 

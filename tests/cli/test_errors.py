@@ -333,6 +333,25 @@ def test_internal_errors_ask_for_a_report(files, call, monkeypatch):
     assert done.err.startswith("error: internal error: ZeroDivisionError: oh\nhint: MMFUSE_DEBUG=1")
 
 
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        (MemoryError(), "error: not enough memory\nhint: allow less with --memory\n"),
+        (
+            ImportError("libx.so: failed to map segment from shared object"),
+            "error: not enough memory to load a library that is needed\n",
+        ),
+    ],
+)
+def test_memory_that_is_not_to_be_had(raised, told, files, call, monkeypatch):
+    def fail(*_: object, **__: object) -> None:
+        raise raised
+
+    monkeypatch.setattr("mmfuse.api.fuse", fail)
+    done = call("concat", "a.npy", "-o", "z.parquet")
+    assert (done.code, done.err) == (6, told)
+
+
 ASCII = [
     {"PYTHONIOENCODING": "ascii"},
     {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},

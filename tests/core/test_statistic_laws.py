@@ -15,8 +15,9 @@ from mmfuse.core.class_scatter import ClassScatter, class_scatter_bytes
 from mmfuse.core.linear_map import LinearMap, scaling
 from mmfuse.core.present_scatter import PresentScatter, present_scatter_bytes
 from mmfuse.core.row_products import RowProducts, row_products_bytes
-from mmfuse.core.rows import Rows
+from mmfuse.core.rows import Gather, Rows
 from mmfuse.core.scatter import Scatter, scatter_bytes
+from mmfuse.core.schema import Modality, Schema
 from mmfuse.core.statistic import Statistic
 from mmfuse.core.target_scatter import TargetScatter, target_scatter_bytes
 from mmfuse.errors import ModelError
@@ -224,6 +225,16 @@ def test_constant_columns_have_no_scatter_at_all(kind: str) -> None:
         assert np.abs(found.covariance[column]).max() < 1e-15
 
 
+def test_means_that_are_the_same_are_not_spread() -> None:
+    """To the bit, however many rows there are, and also where a class has none."""
+    for n in range(2, 40):
+        labels = np.where(np.arange(n) % 3 > 0, 1, 2)
+        blocks = [np.full((n, dim), 0.1) for dim in DIMS]
+        found = ClassScatter.empty(DIMS, CLASSES).gather([Batch(blocks, WEIGHTS, None, labels)])
+        np.testing.assert_array_equal(found.mean, np.full(5, 0.1))
+        np.testing.assert_array_equal(found.spread, np.zeros((CLASSES, 5)))
+
+
 def test_a_statistic_takes_the_memory_that_it_says() -> None:
     for told, kind in (
         (scatter_bytes(DIMS), "scatter"),
@@ -255,6 +266,8 @@ def test_all_rows_themselves() -> None:
     expected[10] = True
     np.testing.assert_array_equal(found.present, expected)
     assert found.mapped([[], []]) is found
+    schema = Schema((Modality("a", ("f", "g", "h")), Modality("b", ("f", "g"))))
+    assert Gather().statistics(schema).dims == DIMS
 
 
 # --- by their formulas --------------------------------------------------------------------------
