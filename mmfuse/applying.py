@@ -138,7 +138,8 @@ def apply(
         if done.gathered is not None:
             done.summary.drift = drift(known, done.gathered).as_dict()
 
-    return carry_out(asked, partial(applied_job, known, check_drift, missing), compared)
+    before = known.before if check_drift else None
+    return carry_out(asked, partial(applied_job, known, before, missing), compared)
 
 
 def go_on(

@@ -57,14 +57,14 @@ def inputs_for(
 
 def applied_job(
     model: Model | TrainedModel,
-    watch: bool,
+    before: Fusion | None,
     missing: Missing | None,
     opened: Opened,
     settings: Settings,
 ) -> Job:
     """The job of fusing what was opened as the model has learned to.
 
-    watch: whether the statistics of the rows are wanted as well.
+    before: what gathers the statistics of the rows as well, where they are wanted.
     Raises ModelError for columns that are not the model's, and a MmfuseError for all else.
     """
     _refuse_other_mending(model, settings.nan)
@@ -74,7 +74,6 @@ def applied_job(
     fusion = model.fusion if missing is None else _filling(model.fusion, missing)
     _refuse_unknown_means(fusion, alignment)
     settings = replace(settings, missing=fusion.missing)
-    before = model.before if watch else None
     dtype = np.dtype(settings.dtype)
     return planned(model.strategy, fusion, sources, alignment, settings, dtype, before)
 
@@ -95,7 +94,7 @@ def fitted(
 
 def going_on_job(model: Model, opened: Opened, settings: Settings) -> Job:
     """The job of gathering what the model has to learn from further rows. Raises as above."""
-    job = applied_job(model, True, None, opened, settings)
+    job = applied_job(model, model.before, None, opened, settings)
     known = model.schema.classes
     labels = numbered(model.strategy, model.fusion.strategy, opened.labels, job.alignment, known)[1]
     return replace(job, labels=labels)

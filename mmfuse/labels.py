@@ -50,15 +50,19 @@ def labels_of(
     opened: Opened,
     id_column: str | None = None,
     cure: str = "name it: --labels FILE:COLUMN",
+    *,
+    outside_ids: bool = False,
 ) -> Labels:
-    """Labels in a file. Raises InputError or AlignmentError."""
-    if _plain(path):
-        values = _column(path, column, label, opened, cure)
-        beside = sidecar(path)
-        ids = None if beside is None else _read(beside, None, label, opened)
-    else:
+    """Labels in a file, with its ids unless those come from elsewhere.
+
+    Raises InputError or AlignmentError.
+    """
+    ids = None
+    if not outside_ids and not _plain(path):
         ids = _ids_beside(path, id_column, label, opened)
-        values = _column(path, column, label, opened, cure)
+    values = _column(path, column, label, opened, cure)
+    if not outside_ids and ids is None and (beside := sidecar(path)) is not None:
+        ids = _read(beside, None, label, opened)
     if ids is not None and len(ids) != len(values):
         raise AlignmentError(f"{len(ids):,} ids for {len(values):,} labels", where=label)
     return Labels(label, values, ids)
@@ -78,10 +82,13 @@ def _plain(path: str) -> bool:
     return told == ".npy" or (told != "" and formats.by_suffix(path) is None)
 
 
-def _ids_beside(path: str, column: str | None, label: str, opened: Opened) -> Ids:
+def _ids_beside(path: str, column: str | None, label: str, opened: Opened) -> Ids | None:
+    """The ids of a table; None where it has the labels alone."""
     try:
         return _read(path, column, label, opened)
     except NoColumnError as error:
+        if error.only is not None:
+            return None
         if column is None and label.startswith("labels="):  # whose ids no option names
             error.hint = "labels stand beside a column of ids, called id, key, filename or the like"
         error.where = label

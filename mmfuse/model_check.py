@@ -126,8 +126,7 @@ def _fits(stage: Stage, learned: Learned, dim: int) -> bool:
     normalization = stage.normalization
     if normalization.mixes:
         return _maps(normalization.linear_map(learned, dim), dim)
-    expected = normalization.solve(Moments.empty(dim)) if normalization.learns else {}
-    return _forms(learned) == _forms(expected)
+    return _forms(learned) == _forms(normalization.solve(Moments.empty(dim)))
 
 
 def _maps(one: LinearMap, dim: int) -> bool:

@@ -94,11 +94,6 @@ class TrainedModel:
             "scores": self.evaluation,
         }
 
-    @property
-    def before(self) -> Fusion:
-        """Nothing is gathered of new rows."""
-        return self.fusion
-
     def refuse_more(self) -> None:
         """Raise ModelError if some model cannot learn from further rows."""
         able = [n for n in ESTIMATORS.modules if ESTIMATORS.attribute(n, "goes_on") == "True"]

@@ -196,4 +196,4 @@ def predict(
     asked = asked_of(inputs, reading, missing=None, nan=policy, output=output, wanted=wanted)
     if not isinstance(model, Model | TrainedModel):
         asked = replace(asked, beside=[place_of(model)])
-    return carry_out(asked, partial(applied_job, known, False, None))
+    return carry_out(asked, partial(applied_job, known, None, None))

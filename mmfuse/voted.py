@@ -33,6 +33,7 @@ def predicted_labels(item: Input, how: Reading, opened: Opened) -> Source:
         labels = labels_of(
             *(item.path, column, item.label, opened, how.id_column),
             cure="name it: --column NAME=COLUMN",
+            outside_ids=how.outside_ids,
         )
     else:
         labels = open_labels(item.value, opened)

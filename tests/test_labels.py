@@ -36,6 +36,9 @@ def files(here: Path) -> Matrix:
     np.save("l.npy", np.asarray(table["animal"], "U"))
     Path("l.ids.txt").write_text("\n".join(table["id"]) + "\n")
     Path("plain.txt").write_text("\n".join(CLASSES) + "\n")
+    np.save("few.npy", CLASSES)
+    Path("few.ids.txt").write_text("\n".join(IDS[1:]) + "\n")
+    pd.DataFrame({"label": CLASSES, "animal": CLASSES}).to_csv("two.csv", index=False)
     return x
 
 
@@ -70,6 +73,37 @@ def test_labels_without_ids_go_with_rows_without_ids(files: Matrix) -> None:
     assert fuse(np.arange(N) % 3 > 0, files).matrix.shape == (N, 1)  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "feather", "jsonl", "npz"])
+def test_a_table_of_labels_alone_has_no_ids(suffix: str, files: Matrix) -> None:
+    """Where the labels are numbers, they may look like the ids of the rows."""
+    numbers = np.arange(N) % 3
+    table, path = pd.DataFrame({"label": numbers}), f"alone.{suffix}"
+    if suffix == "csv":
+        table.to_csv(path, index=False)
+    elif suffix == "jsonl":
+        table.to_json(path, orient="records", lines=True)
+    elif suffix == "npz":
+        np.savez(path, label=numbers)
+    else:
+        getattr(table, f"to_{suffix}")(path)
+    np.testing.assert_allclose(fuse(path, files).matrix, expected(files).matrix, atol=1e-9)
+    for spec in (path, f"{path}:label"):
+        with pytest.raises(MmfuseError, match="90 labels without ids for 90 rows joined by id"):
+            fuse(spec, (files, np.arange(N)))
+    Path("alone.ids.txt").write_text("\n".join(map(str, range(N))) + "\n")
+    beside = fuse(path, (files, np.arange(N)))
+    np.testing.assert_allclose(beside.matrix, expected(files).matrix, atol=1e-9)
+
+
+def test_ids_are_rewritten_where_labels_have_some(files: Matrix) -> None:
+    given = (CLASSES, [name.upper() for name in IDS])
+    found = fuse(given, (files, [name.title() for name in IDS]), id_transform="lower")
+    assert found.ids.tolist() == IDS
+    bare = fuse(CLASSES, files, id_transform="lower")
+    for fused in (found, bare):
+        np.testing.assert_allclose(fused.matrix, expected(files).matrix, atol=1e-9)
+
+
 def test_classes_are_in_the_order_of_values(files: Matrix) -> None:
     model = fuse(np.arange(N) % 3 * 5 - 5, files, report=True).model
     assert model is not None
@@ -83,6 +117,9 @@ def test_classes_are_in_the_order_of_values(files: Matrix) -> None:
         ("l.csv", "x.csv", 3, "no column of labels: none is called label, labels,"),
         ("l.csv:colour", "x.csv", 3, "no column 'colour'"),
         ("gone.csv", "x.csv", 3, "no such file"),
+        ("few.npy", "x.csv", 4, "89 ids for 90 labels"),
+        ("two.csv", "x.csv", 3, "hint: labels stand beside a column of ids, called id, key,"),
+        ("two.csv:label", "x.csv", 3, "hint: labels stand beside a column of ids, called id,"),
         (["a"] * N, np.ones((N, 2)), 3, "all 90 labels are 'a', and two classes are needed"),
         (np.linspace(0, 1, N), np.ones((N, 2)), 3, "labels are float64"),
         ((["a", "b"], ["no", "one"]), "x.csv", 4, "no row has a label: the rows have ids such as"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from mmfuse.core.ids import IntegerIds, TextIds
 from mmfuse.errors import InputError
-from mmfuse.files.digests import FileDigest
+from mmfuse.files.digests import Digests, FileDigest
 from mmfuse.lock import Locked, RowsDigest
 
 texts = st.lists(st.text(min_size=1, max_size=3, alphabet="ab\0é"), max_size=5)
@@ -108,3 +110,21 @@ def test_anything_else_is_refused(data):
 def test_no_bytes_are_an_accident(data):
     with pytest.raises(InputError):
         Locked.parse(data)
+
+
+@pytest.mark.parametrize("change", ["other", "longer bytes", None])
+def test_a_file_that_changes_while_it_is_hashed(tmp_path, change):
+    path = tmp_path / "a.csv"
+    path.write_text("these")
+    os.utime(path, ns=(0, 0))
+    with Digests({"a": [str(path)]}) as found:
+        assert found.found()["a"][0].sha256 == hashlib.sha256(b"these").hexdigest()
+    later = Digests({"a": [str(path)]})
+    if change is None:
+        path.unlink()
+    else:
+        path.write_text(change)
+    told = "no such file" if change is None else "the file changed while it was read"
+    with later, pytest.raises(InputError, match=told) as caught:
+        later.found()
+    assert caught.value.where == str(path)

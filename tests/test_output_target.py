@@ -78,6 +78,9 @@ def test_the_layout_is_the_one_of_the_format_unless_told(here):
     assert target("o.parquet", named=True, layout="vector").layout == "vector"
     assert target("o.csv").layout == target("o.csv", named=True).layout == "wide"
     assert target("o.npy", named=True).layout == "vector"  # which has no names
+    for layout, columns in (("vector", ["id", "embedding"]), ("wide", ["id", "x_0", "x_1"])):
+        mmfuse.fuse("concat", ONE, "o.parquet", layout=layout)
+        assert pq.read_schema("o.parquet").names == columns
     assert refusal(target, "o.npy", layout="wide") == (
         UsageError,
         "this format cannot be written in the layout 'wide'",

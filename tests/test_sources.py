@@ -94,6 +94,14 @@ def test_ids_in_a_named_column_of_another_file(folder: Path, name: str) -> None:
         ids_of("m.npy", ids=f"{name}:nope")
 
 
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+def test_the_only_column_of_a_file_of_ids_has_any_name(folder: Path, name: str) -> None:
+    np.save("m.npy", VALUES)
+    frame = pd.DataFrame({"isbn": ["007", "008", "009"]})
+    frame.to_csv(name, index=False) if name.endswith("csv") else frame.to_parquet(name)
+    assert ids_of("m.npy", ids=name)[0] == ["007", "008", "009"]
+
+
 def test_a_named_id_column(folder: Path) -> None:
     Path("m.csv").write_text("id,isbn,x\na,007,1\nb,008,2\n")
     assert ids_of("m.csv", id_column="isbn") == (["007", "008"], "column isbn")
@@ -204,6 +212,14 @@ class TestMemory:
             UsageError, match=r"a path, an array, a pair \(array, ids\), a pandas Data"
         ):
             mmfuse.fuse("concat", {"m": value})
+
+    def test_ids_of_several_axes(self) -> None:
+        with pytest.raises(AlignmentError, match=r"ids of shape \(3, 1\); one a row is needed"):
+            ids_of((VALUES, np.array([["a"], ["b"], ["c"]])))
+
+    def test_a_table_without_columns(self) -> None:
+        with pytest.raises(InputError, match="the table has no columns"):
+            ids_of(pa.table({}))
 
     def test_as_many_ids_as_rows(self) -> None:
         with pytest.raises(AlignmentError, match="2 ids for 3 rows"):

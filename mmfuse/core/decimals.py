@@ -72,11 +72,11 @@ def written(values: NDArray[np.int64]) -> tuple[Bytes, Counts, Counts]:
     lengths = np.maximum(np.searchsorted(_POWERS, left, side="right"), 1)
     fours = _four_digits()
     cells = np.full((len(values), _CELL // 4), fours[0])
-    for column in cells.T[::-1]:
+    columns = iter(cells.T[::-1])
+    while left.any():
         rest = left // np.uint64(10_000)
-        column[:] = fours[(left - rest * np.uint64(10_000)).view(np.int64)]
-        if not (left := rest).any():
-            break
+        next(columns)[:] = fours[(left - rest * np.uint64(10_000)).view(np.int64)]
+        left = rest
     data = cells.view(np.uint8).reshape(-1)
     lengths = lengths + negative
     starts = np.arange(_CELL, _CELL * len(values) + 1, _CELL) - lengths

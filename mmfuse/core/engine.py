@@ -190,8 +190,7 @@ class Engine:
                         others = others.merge(others.gather([shuffled(shown, first)]))
 
         if empty.statistic is None:
-            for _ in tiles():
-                pass
+            next(tiles(), None)  # to the end: it yields for a statistic only
             return Gathered(moments, scatters, energy), tally
         statistic = empty.statistic.gather(tiles())
         return Gathered(moments, scatters, energy, statistic, others), tally

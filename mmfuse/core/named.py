@@ -17,9 +17,6 @@ class Named:
     numbers: NDArray[np.int32]
     names: tuple[str, ...]
 
-    def __len__(self) -> int:
-        return len(self.numbers)
-
     def __getitem__(self, part: slice) -> Named:
         return Named(self.numbers[part], self.names)
 

@@ -84,10 +84,7 @@ class Tally:
         if not len(places):
             return
         sample = _sampled(n)
-        first, last = bisect_left(sample, places[0]), bisect_left(sample, places[-1] + 1)
-        if first == last:
-            return
-        seen = np.arange(first, last)
+        seen = np.arange(bisect_left(sample, places[0]), bisect_left(sample, places[-1] + 1))
         if isinstance(places, range):
             rows = sample[seen] - places.start
         else:

@@ -69,12 +69,12 @@ def id_array(forms: Mapping[str, Form], named: str | None, *, required: bool) ->
     flat = [name for name, form in forms.items() if len(form.shape) == 1]
     found = next((name for name in _ID_NAMES if name in flat), None)
     if found is None and required:
-        if len(forms) == 1:
-            return next(iter(forms))
-        raise InputError(
+        error = NoColumnError(
             f"no array of ids among {_listed(forms, list(forms))}",
             hint="name it: --ids NAME=FILE:KEY",
         )
+        error.only = next(iter(forms)) if len(forms) == 1 else None
+        raise error
     return found
 
 

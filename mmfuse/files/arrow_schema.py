@@ -17,7 +17,8 @@ import numpy as np
 
 # A flatbuffer as plain Python: bytes are a scalar, a str is a string, a list is a vector of
 # references, and a tuple is a table whose slots are in the schema's order, None where absent.
-Node: TypeAlias = bytes | str | list["Node"] | tuple["Node | None", ...]
+Referred: TypeAlias = str | list["Node"] | tuple["Node | None", ...]
+Node: TypeAlias = bytes | Referred
 
 _WORD = 4
 _V5, _SCHEMA = struct.pack("<h", 4), b"\1"
@@ -73,7 +74,7 @@ def _field(name: str, code: bytes, kind: Node, children: list[Node] | None = Non
     return (name, _NOT_NULL, code, kind, dictionary, children or [])
 
 
-def _flatbuffer(root: Node) -> bytes:
+def _flatbuffer(root: Referred) -> bytes:
     """Serialise a table and all it refers to, padded to the 8 bytes Arrow's messages ask for."""
     buffer = bytearray(_WORD)
     _refer(buffer, 0, root)
@@ -81,12 +82,12 @@ def _flatbuffer(root: Node) -> bytes:
     return bytes(buffer)
 
 
-def _refer(buffer: bytearray, slot: int, node: Node) -> None:
+def _refer(buffer: bytearray, slot: int, node: Referred) -> None:
     """Append a node, and make ``slot`` refer to it: references are distances, always forward."""
     struct.pack_into("<I", buffer, slot, _append(buffer, node) - slot)
 
 
-def _append(buffer: bytearray, node: Node) -> int:
+def _append(buffer: bytearray, node: Referred) -> int:
     """Append a node that is referred to, then what it refers to; return where it begins."""
     _align(buffer, _WORD)
     if isinstance(node, tuple):
@@ -95,7 +96,7 @@ def _append(buffer: bytearray, node: Node) -> int:
     buffer += struct.pack("<I", len(node.encode() if isinstance(node, str) else node))
     if isinstance(node, str):
         buffer += node.encode() + b"\0"
-    elif isinstance(node, list):
+    else:
         _append_slots(buffer, node)
     return start
 

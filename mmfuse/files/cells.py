@@ -21,6 +21,7 @@ _MEANT = re.compile(  # as a number, in a notation that is not read
 )
 NO_NUMBER = "is not a number"
 _TRUTH = frozenset(("true", "false", "True", "False", "TRUE", "FALSE"))
+_READ_AS_TRUTH = _TRUTH.union("01", MISSING)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -49,7 +50,7 @@ def fault_of(cell: str, kind: pa.DataType | None) -> str | None:
         return "is not valid UTF-8"
     if kind == pa.float64() and not is_number(cell):
         return NO_NUMBER
-    if kind == pa.bool_() and cell not in _TRUTH and not is_number(cell):
+    if kind == pa.bool_() and cell not in _READ_AS_TRUTH:
         return "is neither true nor false"
     if kind == pa.list_(pa.float64()):
         try:

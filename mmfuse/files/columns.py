@@ -111,7 +111,12 @@ def beside(names: Sequence[str]) -> list[str]:
 
 
 class NoColumnError(InputError):
-    """A file has no column or array of that name, or none of ids."""
+    """A file has no column or array of that name, or none of ids.
+
+    only: the one column there is, which is of ids if the file is.
+    """
+
+    only: str | None = None
 
 
 def classes_or_numbers(names: Any, width: int) -> tuple[str, ...]:
@@ -143,12 +148,12 @@ def numbers(width: int) -> tuple[str, ...]:
 
 
 def choose_ids(names: Sequence[str], named: str | None) -> str:
-    """The id column of a file of ids. Raises InputError where it cannot be told."""
-    if named is None and len(names) == 1:
-        return names[0]
+    """The id column of a table. Raises NoColumnError where it cannot be told."""
     found = _id_column(dict.fromkeys(names, "other"), named)
     if found is None:
-        raise NoColumnError("no id column", hint="name it: --ids NAME=FILE:COLUMN")
+        error = NoColumnError("no id column", hint="name it: --ids NAME=FILE:COLUMN")
+        error.only = names[0] if len(names) == 1 else None
+        raise error
     return found
 
 

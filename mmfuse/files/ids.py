@@ -15,6 +15,7 @@ from mmfuse.core.ids import Ids, TextIds, integer_ids, plain_integers
 from mmfuse.errors import AlignmentError, InputError
 from mmfuse.files import formats
 from mmfuse.files.checks import checked_text, ids_of_text
+from mmfuse.files.columns import NoColumnError
 from mmfuse.files.inputs import InputFile, reading, refuse_no_lines
 from mmfuse.files.paths import stem, suffix
 from mmfuse.files.plain_json import fault
@@ -53,7 +54,9 @@ def label_of(path: str, label: str) -> str:
 def read_ids(file: InputFile, column: str | None, *, in_table: bool = False) -> Ids:
     """The ids in a file: text one a line, npy, a JSON list, or a column of a table.
 
-    What has no suffix, such as a stream, is CSV where a column is named or it is `in_table`.
+    in_table: they stand beside something else, so that a table's only column is not taken for ids
+    whatever its name. What has no suffix, such as a stream, is CSV then, and where a column is
+    named.
     Raises InputError or AlignmentError, naming the file.
     """
     told = suffix(file.name)
@@ -62,7 +65,12 @@ def read_ids(file: InputFile, column: str | None, *, in_table: bool = False) -> 
         if table is None and not told and (in_table or column is not None):
             table = formats.by_name("csv")
         if table is not None:
-            return table.read_ids(file, column)
+            try:
+                return table.read_ids(file, column)
+            except NoColumnError as error:
+                if error.only is None or in_table:
+                    raise
+                return table.read_ids(file, error.only)
         if column is not None:
             raise InputError(f"this file has no columns, so no {column!r}")
         return _from_json(file) if told == ".json" else _from_lines(file)

@@ -102,8 +102,6 @@ class Metadata(NamedTuple):
 
     def without_nulls(self) -> set[str]:
         """The columns of one leaf each that their writer says hold no null."""
-        if not len(self.chunks):
-            return set()
         none = (self.chunks[:, :, Chunk._fields.index("nulls")] == 0).all(axis=0)
         return {
             name

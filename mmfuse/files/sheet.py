@@ -11,6 +11,7 @@ import io
 import itertools
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -79,15 +80,13 @@ class Sheet:
         running: deque[Future[pa.Table]] = deque()
         pool = ThreadPoolExecutor(workers)
         try:
-            for chunk in chunks:
-                running.append(pool.submit(parse, chunk))
-                if len(running) > workers:
+            with self._naming(types):
+                for chunk in chunks:
+                    running.append(pool.submit(parse, chunk))
+                    if len(running) > workers:
+                        yield from running.popleft().result().to_batches()
+                while running:
                     yield from running.popleft().result().to_batches()
-            while running:
-                yield from running.popleft().result().to_batches()
-        except pa.ArrowInvalid:
-            self._locate(types)
-            raise
         finally:
             # without waiting: this may run wherever garbage is collected, in a thread that is
             # just being started too, which would wait for itself
@@ -129,17 +128,18 @@ class Sheet:
         reading = pa_csv.ReadOptions(block_size=block, use_threads=True)
         parsing, converting = self._parse_options(), self._convert_options(types)
         done = 0
-        try:
-            with pa_csv.open_csv(source, reading, parsing, converting) as reader:
-                for batch in reader:
-                    yield batch.slice(max(0, skip - done))
-                    done += batch.num_rows
-        except pa.ArrowInvalid as error:
-            if "straddling" in str(error) and block < _LARGEST_BLOCK:  # a longer line than before
-                yield from self._streamed(types, min(16 * block, _LARGEST_BLOCK), max(skip, done))
+        with self._naming(types):
+            try:
+                with pa_csv.open_csv(source, reading, parsing, converting) as reader:
+                    for batch in reader:
+                        yield batch.slice(max(0, skip - done))
+                        done += batch.num_rows
+            except pa.ArrowInvalid as error:
+                if "straddling" not in str(error) or block >= _LARGEST_BLOCK:
+                    raise
+                larger = min(16 * block, _LARGEST_BLOCK)  # a longer line than before
+                yield from self._streamed(types, larger, max(skip, done))
                 return
-            self._locate(types)
-            raise
         if source.suspicious:
             self._locate(dict.fromkeys(types))
 
@@ -164,12 +164,18 @@ class Sheet:
 
         kind = pa.list_(pa.float64())
         for batch in self.batches({name: pa.string()}):
-            try:
+            with self._naming({name: kind}):
                 values = [list_of(cell) for cell in batch.column(0).to_pylist()]
-            except ValueError:
-                self._locate({name: kind})
-                raise
             yield pa.record_batch([pa.array(values, kind)], names=[name])
+
+    @contextmanager
+    def _naming(self, types: Mapping[str, pa.DataType]) -> Iterator[None]:
+        """Where a parser refuses a cell, say which: it knows no names, and not always the line."""
+        try:
+            yield
+        except ValueError:  # as pyarrow's errors are
+            self._locate(types)
+            raise
 
     def _locate(self, types: Mapping[str, pa.DataType | None]) -> None:
         """Raise an InputError that names line, column and cell, if there is one to refuse."""
@@ -214,7 +220,7 @@ class _Watched(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int = -1) -> bytes:  # pragma: no cover (in pyarrow's threads)
         data: bytes = self._stream.read(size)
         self._quotes += data.count(b'"')
         self._nul = self._nul or b"\0" in data

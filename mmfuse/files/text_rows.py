@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from mmfuse.errors import InputError
 from mmfuse.files.inputs import InputFile, open_arrow
@@ -18,12 +18,10 @@ _LINE_CHARACTERS = 64 << 20  # and what a line that does not end
 
 def lines_of(text: io.TextIOBase) -> Iterator[str]:
     """Its lines. Raises InputError for one that takes too much memory."""
-    for number in itertools.count(1):
-        line = text.readline(_LINE_CHARACTERS + 1)
+    read = partial(text.readline, _LINE_CHARACTERS + 1)
+    for number, line in enumerate(iter(read, ""), 1):
         if len(line) > _LINE_CHARACTERS:
             raise InputError(f"line {number:,} is longer than {_LINE_CHARACTERS:,} characters")
-        if not line:
-            return
         yield line
 
 

@@ -33,12 +33,11 @@ class Whiten(Normalization):
         assert scatter is not None
         matrix = np.zeros_like(scatter.matrix)
         varies = np.flatnonzero(moments.sd > 0)  # a constant column is to be 0, not nearly so
-        if len(varies):
-            some = np.ix_(varies, varies)
-            values, vectors = eigen(scatter.covariance[some])
-            values = np.maximum(values, 0)
-            root = 1 / np.sqrt(values + _RIDGE * values.sum() / len(matrix))
-            matrix[some] = (vectors * root) @ vectors.T
+        some = np.ix_(varies, varies)
+        values, vectors = eigen(scatter.covariance[some])
+        values = np.maximum(values, 0)
+        root = 1 / np.sqrt(values + _RIDGE * values.sum() / len(matrix))
+        matrix[some] = (vectors * root) @ vectors.T
         return {"mean": scatter.mean, "matrix": matrix}
 
     def normalize(self, x: Block, learned: Learned) -> None:

@@ -246,3 +246,12 @@ def test_integers_that_are_averaged_in_one_input_are_not_cut(here, call):
     given = ("align", "a.csv", "b.npy", "--duplicates", "max", "--pool", "b=mean", "-o", "al")
     assert call(*given).code == 0
     assert np.load("al/b.npy").tolist() == [[1.5], [5.0]]
+
+
+def test_ids_that_would_meet_otherwise_are_suggested(here, call):
+    image = IMAGE.set_axis([f"{name.upper()}" for name in IMAGE.index[:5]] + ["f"])
+    write(image)
+    done = call("align", "image.npy", "text.parquet", "-o", "aligned")
+    assert (done.code, ids_of("aligned/image.ids.txt")) == (0, ["f"])
+    told = "less than half of an input's ids meet; 4 of 5 ids match with --id-transform lower"
+    assert told in done.err

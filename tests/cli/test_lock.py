@@ -192,3 +192,15 @@ def test_a_lock_where_the_ids_of_an_output_go(there, here, call):
         assert (done.code, sorted(os.listdir())) == (2, before)
         assert "--lock out.ids.txt is an input or an output" in done.err
     assert {name: Path(name).read_bytes() for name in before} == kept
+
+
+def test_a_shard_more(here, call):
+    write()
+    os.mkdir("parts")
+    for k in range(2):
+        np.savez(f"parts/{k}.npz", ids=np.array([f"s{2 * k + 1}", f"s{2 * k + 2}"]), x=np.eye(2))
+    command = ("concat", "a.npy", "parts", "--lock", "rows.lock", "-o", "out.parquet")
+    assert call(*command).code == 0
+    Path("out.parquet").write_text("old")
+    np.savez("parts/2.npz", ids=np.array(["s5"]), x=np.ones((1, 2)))
+    refused(call(*command), 3, "parts is 0.npz and 2 more, and was 0.npz and 1 more")

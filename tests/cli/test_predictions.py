@@ -465,6 +465,24 @@ def test_a_fused_file_votes_by_its_labels(voted: pd.DataFrame, call: Any) -> Non
     np.testing.assert_array_equal(found[list(expected.columns)], expected)
 
 
+def test_tables_of_labels_alone_go_by_position_or_by_ids_of_another_file(
+    here: Path, call: Any
+) -> None:
+    for k, own in enumerate(("aba", "abb", "aab")):
+        Path(f"{k}.csv").write_text("prediction\n" + "\n".join(own) + "\n")
+        rows = "".join(f"{item},{name}\n" for item, name in zip("ppq", own, strict=True))
+        Path(f"more{k}.csv").write_text("item,prediction\n" + rows)
+    Path("ids.txt").write_text("x\ny\nz\n")
+    given = ("hard-vote", "0.csv", "1.csv", "2.csv", "--from", "labels", "-o", "o.csv")
+    for more, ids in (((), [0, 1, 2]), (("--ids", "ids.txt"), ["x", "y", "z"])):
+        assert call(*given, *more).code == 0
+        found = pd.read_csv("o.csv")
+        assert (found["id"].tolist(), found["label"].tolist()) == (ids, ["a", "b", "b"])
+    plain, beside = Path("o.csv").read_bytes(), [f"{k}=more{k}.csv" for k in range(3)]
+    assert call("hard-vote", *beside, *given[4:], "--ids", "ids.txt").code == 0
+    assert Path("o.csv").read_bytes() == plain
+
+
 @pytest.mark.parametrize(
     ("given", "code", "told"),
     [
@@ -473,6 +491,7 @@ def test_a_fused_file_votes_by_its_labels(voted: pd.DataFrame, call: Any) -> Non
         (("m=0.csv", "--from", "guesses"), 2, "guesses"),
         (("gone.csv", "--from", "labels"), 3, "no such file"),
         (("m=0.csv", "--from", "labels", "--column", "nothing"), 3, "no column 'nothing'"),
+        (("other0.csv", "--from", "labels", "--column", "answer"), 3, "hint: name it: --ids NAME="),
     ],
 )
 def test_labels_that_are_not_there(

@@ -229,9 +229,9 @@ def test_means_that_are_the_same_are_not_spread() -> None:
     """To the bit, however many rows there are, and also where a class has none."""
     for n in range(2, 40):
         labels = np.where(np.arange(n) % 3 > 0, 1, 2)
-        blocks = [np.full((n, dim), 0.1) for dim in DIMS]
+        blocks = [np.full((n, dim), 1e8 / 3) for dim in DIMS]
         found = ClassScatter.empty(DIMS, CLASSES).gather([Batch(blocks, WEIGHTS, None, labels)])
-        np.testing.assert_array_equal(found.mean, np.full(5, 0.1))
+        np.testing.assert_array_equal(found.mean, np.full(5, 1e8 / 3))
         np.testing.assert_array_equal(found.spread, np.zeros((CLASSES, 5)))
 
 

@@ -69,3 +69,8 @@ def test_lines_of_integers(tmp_path: Path) -> None:
     ids = read_ids(open_input(str(tmp_path / "ids.txt"), "a"), None)
     assert isinstance(ids, IntegerIds)
     assert ids.values.tolist() == listed
+
+
+def test_text_of_any_width() -> None:
+    listed = ["x", "a long one", "é"]
+    assert list(ids_of_array(np.array(listed, np.dtypes.StringDType()))) == listed

@@ -583,8 +583,86 @@ class TestWithoutLinks:
         assert Path("z").read_bytes() == OLD
         assert listing() == ["z"]
 
+    def test_what_holds_the_place_goes_if_the_file_cannot_appear(self, monkeypatch):
+        modes = []
+
+        def refuse(hidden, target):
+            modes.append(mode_of(target))
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        with OutputFile("z", clobber=False) as file:
+            monkeypatch.setattr(os, "replace", refuse)
+            with pytest.raises(OutputError, match="cannot write z: Input/output error"):
+                file.commit()
+        assert modes == [new_mode()]
+        assert listing() == []
+
+
+def mode_of(path):
+    return stat.S_IMODE(os.stat(path).st_mode)
+
+
+def new_mode():
+    umask = os.umask(0)
+    os.umask(umask)
+    return 0o666 & ~umask
+
+
+def test_an_empty_file_is_one_like_any_other(here):
+    with OutputFile("z", key=True) as file:
+        file.blank()
+        assert (mode_of("z"), Path("z").read_bytes()) == (new_mode(), b"")
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
+def test_a_part_that_cannot_be_closed_is_named(here, monkeypatch, number):
+    with OutputFile("z") as file:
+        file.flush()
+        file.name()
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "close", Failing(os.close, 1, number))
+            with pytest.raises(OutputError, match=f"cannot write z: {os.strerror(number)}"):
+                file.seal()
+    assert listing() == []
+
+
+def test_an_old_file_that_cannot_be_put_back_is_named(here, monkeypatch):
+    Path("z").write_bytes(OLD)
+    with OutputFile("z") as file:
+        file.keep_old()
+        monkeypatch.setattr(os, "replace", Failing(os.replace, 1, errno.EIO))
+        with pytest.raises(OutputError, match="cannot write z: Input/output error"):
+            file.restore()
+    assert bytes_of("z") == [OLD]
+
+
+def test_a_file_is_closed_whatever_its_number(here):
+    held = os.dup(0)
+    os.close(0)
+    try:
+        with OutputFile("z") as file:
+            assert file.fd == 0
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(0)
+    finally:
+        os.dup2(held, 0)
+        os.close(held)
+
 
 def test_a_folder_that_cannot_be_flushed_is_none_to_complain_of(here, monkeypatch):
     monkeypatch.setattr(os, "fsync", Failing(os.fsync, 2, errno.EINVAL))
+    put("z")
+    assert Path("z").read_bytes() == NEW
+
+
+def test_a_folder_that_cannot_be_listed_is_not_flushed(here, monkeypatch):
+    plain = os.open
+
+    def refuse(path, flags, *more, **how):
+        if flags == os.O_RDONLY | os.O_DIRECTORY:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return plain(path, flags, *more, **how)
+
+    monkeypatch.setattr(os, "open", refuse)
     put("z")
     assert Path("z").read_bytes() == NEW

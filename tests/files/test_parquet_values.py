@@ -20,8 +20,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mmfuse.files import thrift
+from mmfuse.files.parquet_footer import parse_footer
 from mmfuse.files.parquet_pages import PageWriter
 from mmfuse.files.parquet_values import Footer, Irregular, read_footer
+from mmfuse.files.thrift_decode import MalformedError
 
 DTYPES = ["<f4", "<f8", "<i4", "<i8"]
 CODECS = ["none", "snappy", "gzip", "zstd", "brotli"]
@@ -381,8 +383,10 @@ def test_places_are_of_whole_uncompressed_rows() -> None:
     assert places_of(written(table, write_page_checksum=True)) is None
 
 
-def page(levels: list[bytes], values: NDArray[Any], rows: int | None = None) -> bytes:
-    """A page of version 1, or of version 2 if it tells its rows."""
+def page(
+    levels: list[bytes], values: NDArray[Any], rows: int | None = None, more: bytes = b""
+) -> bytes:
+    """A page of version 1, or of version 2 if it tells its rows; it does not tell of `more`."""
     count, zero = thrift.i32(len(values)), thrift.i32(0)
     if rows is None:
         body = b"".join(len(part).to_bytes(4, "little") + part for part in levels)
@@ -395,7 +399,8 @@ def page(levels: list[bytes], values: NDArray[Any], rows: int | None = None) -> 
     body += values.tobytes()
     size = thrift.i32(len(body))
     kind = thrift.i32(0 if rows is None else 3)
-    return thrift.struct({1: kind, 2: size, 3: size, **head}).body + body
+    stored = thrift.i32(len(body + more))
+    return thrift.struct({1: kind, 2: size, 3: stored, **head}).body + body + more
 
 
 def file_of(pages: list[bytes], rows: int, width: int | None) -> bytes:
@@ -419,6 +424,29 @@ def test_pages_have_just_the_values_of_their_chunk() -> None:
     assert "more values" in irregular(file_of(pages, 5, None))
     assert "goes on" in irregular(file_of(pages, 4, None))
     assert "early" in irregular(file_of(pages, 7, None))
+
+
+def test_a_page_of_no_values_is_irregular() -> None:
+    pages = [page([], NUMBERS[:0], more=b"more"), page([], NUMBERS)]
+    assert "impossible size" in irregular(file_of(pages, 6, None))
+
+
+def test_an_uncompressed_page_is_as_long_as_it_says() -> None:
+    data = file_of([page([], NUMBERS, more=b"more")], 6, None)
+    assert "52 bytes, 48 are announced" in irregular(data)
+    with pytest.raises(Irregular, match="not as long"):
+        places_of(data)
+
+
+def test_levels_that_the_schema_does_not_have_are_irregular() -> None:
+    assert "does not have" in irregular(file_of([page([b"\x0c\0", b""], NUMBERS, 6)], 6, None))
+
+
+def test_a_schema_has_just_the_nodes_of_its_columns() -> None:
+    double = thrift.column("x", thrift.FLOATS[8])
+    for columns, told in ((1, "goes on after"), (3, "ends too early")):
+        with pytest.raises(MalformedError, match=told):
+            parse_footer(thrift.file_metadata(columns, [double, double], 0, [], {}))
 
 
 @pytest.mark.parametrize("rows", [None, (2, 0), (1, 1), (1, 0)])

@@ -114,6 +114,8 @@ def test_a_cell_that_is_no_list_of_numbers_is_named(path: Path, cell: str) -> No
     ("late", "message"),
     [
         (b"maybe,1", r"line 62, column 'flag': 'maybe' is neither true nor false"),
+        (b"2,1", r"line 62, column 'flag': '2' is neither true nor false"),
+        (b" 1,1", r"line 62, column 'flag': ' 1' is neither true nor false"),
         (b"true,one", r"line 62, column 'x': 'one' is not a number"),
         (b"true,\xff", r"line 62, column 'x': .* is not valid UTF-8"),
         (b"true,1\x002", r"line 62, column 'x': .* holds a NUL byte"),
@@ -123,6 +125,21 @@ def test_a_cell_after_the_sample_is_named(path: Path, late: bytes, message: str)
     rows = b"".join(b"k%d,true,1\n" % k for k in range(60))
     with pytest.raises(InputError, match=message):
         fuse(path, b"id,flag,x\n" + rows + b"z," + late + b"\n")
+
+
+def test_truth_after_the_sample_may_be_a_digit_or_missing(path: Path) -> None:
+    rows = "".join(f"k{k},true\n" for k in range(60))
+    fused = fuse(path, f"id,flag\n{rows}p,1\nq,0\nr,\n", nan="keep")
+    assert fused.matrix is not None
+    np.testing.assert_array_equal(fused.matrix[:, 0], [*[1] * 60, 1, 0, np.nan])
+
+
+def test_what_the_parser_alone_refuses_is_told_in_its_words(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sheet_module, "fault_of", lambda *_: None)
+    with pytest.raises(InputError, match="CSV conversion error to double: invalid value 'one'"):
+        fuse(path, "id,x\na,1\nb,one\n")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Arrow files and streams: what is read, what is refused, what other readers make of ours."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,10 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import mmfuse
 from mmfuse.errors import AlignmentError, InputError
+from mmfuse.files.table_sink import _Unbuffered
 
 pytestmark = pytest.mark.usefixtures("here")
 
@@ -146,3 +149,58 @@ def test_from_one_call_to_the_next() -> None:
     assert two.returncode == 0, two.stderr
     lines = two.stdout.decode().splitlines()
     assert lines == ["id,v_0,v_1,v_2", "a,0,1,2", "b,3,4,5", "c,6,7,8", "d,9,10,11"]
+
+
+@pytest.mark.parametrize("rows", [1, 3, 4, 6, 7])
+def test_groups_hold_as_many_rows_as_fit_and_none_is_empty(
+    rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mmfuse.formats.arrow._BATCH_BYTES", 3 * X[0].nbytes)
+    monkeypatch.setattr("mmfuse.formats.parquet._GROUP_BYTES", 3 * X[0].nbytes)
+    values = np.arange(3.0 * rows, dtype=np.float32).reshape(rows, 3)
+    mmfuse.fuse("concat", {"a": values}, "o.arrow")
+    mmfuse.fuse("concat", {"a": values}, "o.parquet", compression="zstd")
+    with pa.OSFile("o.arrow") as stream, pq.ParquetFile("o.parquet") as groups:
+        file = pa.ipc.open_file(stream)
+        batches = [file.get_batch(k) for k in range(file.num_record_batches)]
+        found = [batches, [groups.read_row_group(k) for k in range(groups.num_row_groups)]]
+    for parts in found:
+        assert [len(part) for part in parts] == [3] * (rows // 3) + [rows % 3] * (rows % 3 > 0)
+        together = np.concatenate([part["embedding"].to_pylist() for part in parts])
+        assert np.array_equal(together, values)
+
+
+def test_a_file_that_pyarrow_closes_twice_is_closed_once() -> None:
+    with open("z", "wb") as file:
+        stream = _Unbuffered(file.fileno())
+        stream.close()
+        other = os.dup(file.fileno())  # takes the number that is free again
+        stream.close()
+        os.close(other)
+
+
+@pytest.mark.parametrize(
+    ("record", "names"),
+    [
+        *((record, "012") for record in (b"no JSON", b"[" * 100_000, b"7", b"\xff", b"{}")),
+        *((b'{"classes": %b}' % classes, "012") for classes in (b'["p", "p", "q"]', b"[1, 2, 3]")),
+        (b'{"classes": ["p", "q", "r"]}', "pqr"),
+    ],
+)
+def test_only_a_sound_record_names_the_columns_of_a_vector(record: bytes, names: str) -> None:
+    columns = {"id": IDS, "embedding": X.tolist()}
+    table = pa.table(columns, metadata={"mmfuse": record})
+    with pa.ipc.new_file("a.arrow", table.schema) as file:
+        file.write_table(table)
+    fused = fuse("a.arrow")
+    assert list(fused.columns) == [f"a_{name}" for name in names]
+    assert np.array_equal(fused.matrix, X)
+
+
+def test_ids_in_a_dictionary_of_numbers() -> None:
+    integers = pa.array([7, 2, 9, 5])
+    put({"id": integers.dictionary_encode(), "v": X[:, 0]})
+    assert fuse("a.arrow").ids.tolist() == [7, 2, 9, 5]
+    put({"id": integers.cast(pa.float64()).dictionary_encode(), "v": X[:, 0]})
+    with pytest.raises(AlignmentError, match="ids of column 'id' are double"):
+        fuse("a.arrow")

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 import mmfuse
 from mmfuse.errors import MmfuseError, OutputError
+from mmfuse.files.formats import Reading
+from mmfuse.files.inputs import open_input
 from mmfuse.formats import jsonl
 
 pytestmark = pytest.mark.usefixtures("here")
@@ -64,6 +66,16 @@ def test_missing_values_are_told() -> None:
     text = GOOD + '{"id": "b", "embedding": [NaN, 1]}\n{"id": "c", "embedding": [1, null]}\n'
     assert refused(text).message == "2 values are NaN or infinite; the first ids: 'b', 'c'"
     assert rows(text, nan="zero") == [[1, 2.5], [0, 1], [1, 0]]
+
+
+@pytest.mark.parametrize("lines", [4, 5, 6])
+def test_blocks_of_lines(lines: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jsonl, "_BLOCK_BYTES", 3 * 2 * 8)  # three lines
+    text = "".join(f'{{"id": "r{k}", "embedding": [{k}, {-k}]}}\n' for k in range(lines))
+    assert rows(text) == [[k, -k] for k in range(lines)]
+    blocks = list(jsonl.open(open_input("a.jsonl", "x"), "x", Reading()).blocks())
+    assert np.concatenate(blocks).tolist() == rows(text)
+    assert [len(block) for block in blocks] == [3, lines - 3]
 
 
 def test_compressed() -> None:

@@ -233,6 +233,16 @@ def test_a_plain_array_has_no_columns_to_name() -> None:
     assert "no named columns" in refused("a.npy", id_column="x").message
 
 
+@pytest.mark.parametrize("ids", [np.ones((3, 2), int), np.zeros(3, [("id", int)])])
+def test_a_file_of_ids_has_one_a_row(ids: np.ndarray) -> None:
+    np.save("x.npy", np.ones((3, 2)))
+    np.save("ids.npy", ids)
+    with pytest.raises(InputError) as caught:
+        mmfuse.fuse("concat", {"m": "x.npy"}, ids="ids.npy")
+    told = f"ids of shape {ids.shape} and dtype {ids.dtype}; one a row is needed"
+    assert caught.value.message == told
+
+
 def test_float_ids_of_records_are_refused() -> None:
     np.save("a.npy", np.array([(1.0, 2)], [("id", "f8"), ("v", "f4")]))
     with pytest.raises(AlignmentError, match="float64"):

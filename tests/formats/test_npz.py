@@ -14,6 +14,8 @@ import pytest
 
 import mmfuse
 from mmfuse.errors import AlignmentError, InputError, OutputError, UsageError
+from mmfuse.files import zip_writer
+from mmfuse.files.output import write_all
 
 pytestmark = pytest.mark.usefixtures("here")
 
@@ -97,8 +99,18 @@ def test_ids_of_another_file() -> None:
     assert fuse("x.npy", ids="ids.npz").ids.tolist() == IDS
     np.savez("ids.npz", p=np.array(IDS), q=np.array(IDS[::-1]))
     assert fuse("x.npy", ids="ids.npz:q").ids.tolist() == IDS[::-1]
+    np.savez("one.npz", rows=np.array(IDS))
+    assert fuse("x.npy", ids="one.npz").ids.tolist() == IDS
     with pytest.raises(InputError, match=r"no array of ids among 'p' \(4,\) <U1"):
         fuse("x.npy", ids="ids.npz")
+
+
+def test_a_compressed_array_of_several_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mmfuse.files.deflated._SCAN_BYTES", 3 * X[0].nbytes)
+    np.savez_compressed("a.npz", X)
+    fused = fuse("a.npz", "b=a.npz", normalize="zscore")
+    expected = (X - X.mean(axis=0)) / X.std(axis=0)
+    np.testing.assert_allclose(fused.matrix, np.hstack([expected, expected]), rtol=1e-6)
 
 
 class _Trap:
@@ -196,6 +208,28 @@ def test_numpy_reads_what_is_written(ids: list[Any]) -> None:
     again = Path("o.npz").read_bytes()
     mmfuse.fuse("concat", fuse_of, "o.npz", join="outer")
     assert Path("o.npz").read_bytes() == again
+
+
+def test_an_archive_of_more_than_four_gigabytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def sparse(fd: int, data: bytes, offset: int) -> None:
+        if data is not hole:
+            write_all(fd, data, offset)
+
+    hole = bytes(1 << 26)
+    monkeypatch.setattr(zip_writer, "write_all", sparse)
+    with open("o.npz", "w+b") as file:
+        writer = zip_writer.ZipWriter(file.fileno())
+        for name, parts in {"hole": [hole] * 64, "a.npy": [npy(X)]}.items():
+            writer.begin(name, sum(map(len, parts)))
+            for part in parts:
+                writer.write(part)
+            writer.end()
+        writer.close()
+    with zipfile.ZipFile("o.npz") as archived:
+        assert [entry.file_size for entry in archived.infolist()] == [1 << 32, len(npy(X))]
+        assert archived.infolist()[1].header_offset > 1 << 32
+        assert archived.read("a.npy") == npy(X)
+    assert np.array_equal(fuse("o.npz").matrix, X)
 
 
 def test_an_id_that_numpy_would_cut() -> None:

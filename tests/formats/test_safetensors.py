@@ -100,6 +100,30 @@ def test_sidecars_and_keys() -> None:
     assert "several arrays" in refused("a.safetensors").message
 
 
+@pytest.mark.parametrize("listed", ['["p", "q", "r", "s"]', None])
+def test_ids_of_another_file(listed: str | None) -> None:
+    np.save("x.npy", X)
+    held = {"ids": {"dtype": "I32", "shape": [4], "data_offsets": [0, 16]}}
+    metadata = {} if listed is None else {"__metadata__": {"ids": listed}}
+    path = put({**metadata, **held}, np.arange(4, dtype="<i4").tobytes())
+    expected = [0, 1, 2, 3] if listed is None else ["p", "q", "r", "s"]
+    assert fuse("x.npy", ids=path).ids.tolist() == expected
+    assert fuse("x.npy", ids=f"{path}:ids").ids.tolist() == [0, 1, 2, 3]
+    with pytest.raises(InputError, match="no array 'id'"):
+        fuse("x.npy", ids=f"{path}:id")
+
+
+@pytest.mark.parametrize("names", [None, '["no", "end"', '["a", "b"]', '["a", "a", "c"]', '"abc"'])
+def test_columns_without_sound_names_of_classes_are_numbered(names: str | None) -> None:
+    flags = {
+        "label": {"dtype": "U8", "shape": [4], "data_offsets": [48, 52]},
+        "n_models": {"dtype": "U8", "shape": [4], "data_offsets": [52, 56]},
+    }
+    metadata = {"mmfuse": "{}"} if names is None else {"mmfuse": "{}", "label": names}
+    put({"__metadata__": metadata, "embeddings": F32, **flags}, X.tobytes() + bytes(8))
+    assert list(fuse("a.safetensors").columns) == ["a_0", "a_1", "a_2"]
+
+
 CODES = ["?", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"]
 
 

@@ -60,9 +60,9 @@ class FitCommands(PlainValues, TyperGroup):
 
         if cmd_name == _CONTINUE:
             return as_command("fit", _continue_function())
-        if ctx.resilient_parsing and cmd_name not in STRATEGIES.modules:
-            return None
         if cmd_name not in STRATEGIES.modules:
+            if ctx.resilient_parsing:
+                return None
             raise UsageError(
                 f"no strategy {cmd_name!r}",
                 hint="mmfuse fit STRATEGY [NAME=]FILE... -o MODEL; mmfuse fit --help lists them",
