@@ -208,3 +208,8 @@ def test_a_rounding_is_told() -> None:
     ]
     assert notes("int64", "float64") == ["rounded to float64: m (int64)"]
     assert notes("int32", "float64") == notes("float16", "float32") == []
+
+
+def test_no_threads_cannot_work() -> None:
+    with pytest.raises(UsageError, match="--threads is 0; it must be at least 1"):
+        mmfuse.fuse("concat", {"a": np.ones((3, 2))}, threads=0)

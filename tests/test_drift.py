@@ -148,3 +148,13 @@ def test_on_the_command_line(here: Path, call: Any) -> None:
     told = json.loads(call(*line, "--check-drift", "--json").out)
     assert told["drift"]["drifted"]
     assert json.loads(call(*line, "--json").out)["drift"] is None
+
+
+def test_what_is_not_there_is_not_told_on_the_command_line(here: Path, call: Any) -> None:
+    for name, x in rows(300, 0).items():
+        np.save(f"{name}.npy", x)
+    call("fit", "pca", "image.npy", "text.npy", "-o", "m.safetensors")
+    done = call("apply", "m.safetensors", "image=image.npy", "-o", "o.npy", "--check-drift")
+    assert done.code == 0, done.err
+    (line,) = [one for one in done.err.splitlines() if "columns moved by" in one]
+    assert line.startswith("ok    image ")

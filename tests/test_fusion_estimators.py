@@ -136,3 +136,18 @@ def test_odd_calls_are_told(digits):
         FusionClassifier(CUT).fit(x, np.zeros(len(y)))
     with pytest.raises(mmfuse.MmfuseError, match="sum"):
         FusionClassifier(CUT, fuse="sum").fit(x, y)
+
+
+def test_odd_mappings_are_told(digits):
+    x, y = digits
+    parts = {name: x[:, columns] for name, columns in CUT.items()}
+    first = next(iter(parts))
+    with pytest.raises(ValueError, match="X has no modality"):
+        FusionClassifier().fit({}, y)
+    fusion = FusionClassifier(estimator="lda").fit(parts, y)
+    with pytest.raises(ValueError, match=r"does not know: \['other'\]"):
+        fusion.predict({**parts, "other": x})
+    width = parts[first].shape[1]
+    told = f"{first} has {width - 1} columns, and {width} are expected"
+    with pytest.raises(ValueError, match=told):
+        fusion.predict({**parts, first: parts[first][:, 1:]})

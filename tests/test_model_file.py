@@ -478,6 +478,31 @@ def test_infinity_that_sums_can_reach_is_told_when_it_matters(
     assert_same(mmfuse.apply(model, rows(1)), mmfuse.apply(load(good), rows(1)))
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda x: x[:1], "of other components"),
+        (lambda x: x[None], "of other components"),
+        (lambda x: x.astype(np.float32), "of another kind"),
+        (lambda x: x * np.inf, "of another kind"),
+    ],
+    ids=["fewer", "a row", "float32", "infinite"],
+)
+def test_a_spectrum_that_does_not_tell_of_every_component(
+    change: Callable[[Array], Array], told: str, good: bytes, load: Load
+) -> None:
+    description, arrays = taken_apart(good)
+    arrays["learned.spectrum"] = np.ascontiguousarray(change(arrays["learned.spectrum"]))
+    assert is_refused(load, together(description, arrays)) == f"a damaged model: a spectrum {told}"
+
+
+def test_energies_that_are_infinite(good: bytes, load: Load) -> None:
+    description, arrays = taken_apart(good)
+    arrays["gathered.energy"] = np.array([1, np.inf])
+    told = is_refused(load, together(description, arrays))
+    assert told == "a damaged model: energy that is infinite"
+
+
 def test_fewer_rows_than_none(good: bytes, load: Load) -> None:
     description, arrays = taken_apart(good)
     is_refused(load, together(description, {**arrays, "statistic.n": np.array(-1)}))
@@ -536,6 +561,14 @@ def test_headers_of_tensors(field: str, value: Any, good: bytes, load: Load) -> 
     is_refused(load, with_header(change, good))
 
 
+def test_a_dtype_that_numpy_lacks(good: bytes, load: Load) -> None:
+    def change(header: dict[str, Any]) -> None:
+        tensor = header["learned.mean_0"]
+        header["learned.mean_0"] = {**tensor, "dtype": "BF16", "shape": [4 * DIMS[0]]}
+
+    assert "of dtype BF16, which NumPy does not have" in is_refused(load, with_header(change, good))
+
+
 def test_huge_tensors_of_no_bytes(good: bytes, load: Load) -> None:
     def change(header: dict[str, Any]) -> None:
         header["z"] = {"dtype": "F64", "shape": [0, 1 << 60], "data_offsets": [0, 0]}
@@ -582,6 +615,18 @@ def test_such_a_model_is_one(load: Load) -> None:
 
 
 @pytest.mark.parametrize(
+    ("strategy", "more", "told"),
+    [
+        ("snf", {}, "a strategy that fuses all rows at once"),
+        ("concat", {"statistic.n": np.array(1)}, "statistics of a strategy that does not learn"),
+        ("concat", {"learned.more": np.zeros(3)}, "arrays that are not those of concat"),
+    ],
+)
+def test_what_a_strategy_does_not_have(strategy: str, more: Arrays, told: str, load: Load) -> None:
+    assert is_refused(load, of_width(3, strategy, {}, more)) == f"a damaged model: {told}"
+
+
+@pytest.mark.parametrize(
     ("strategy", "options", "learned"),
     [
         ("sketch", {"n_components": 10**12}, {}),
@@ -602,3 +647,15 @@ def test_claims_take_no_memory(
         assert tracemalloc.get_traced_memory()[1] < 100 << 20
     finally:
         tracemalloc.stop()
+
+
+def test_a_strategy_that_has_no_models(good: bytes, load: Load) -> None:
+    description, arrays = taken_apart(good)
+    changed = together({**description, "strategy": "snf", "options": {}}, arrays)
+    assert "a strategy that fuses all rows at once" in is_refused(load, changed)
+
+
+def test_energies_without_an_end(good: bytes, load: Load) -> None:
+    description, arrays = taken_apart(good)
+    arrays["gathered.energy"] = np.full_like(arrays["gathered.energy"], np.inf)
+    assert "energy that is infinite" in is_refused(load, together(description, arrays))

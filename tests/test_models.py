@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import NDArray
 from suited import predicted, suited, suited_chain, suited_weight
@@ -350,6 +351,10 @@ OTHERS: dict[str, tuple[str, Callable[[], mmfuse.Model]]] = {
         "columns cannot be merged: of ",
         lambda: fit("pca", {**rows(0, 40), "text": rows(0, 40)["image"][0][:, :3]}, by="position"),
     ),
+    "names of columns": (
+        "columns cannot be merged: of text, number 2 is '1' in one and 'b' in the other",
+        lambda: fit("pca", {**rows(0, 40), "text": framed(*rows(0, 40)["text"], "0b23")}),
+    ),
     "weights": (
         "weights cannot be merged: [1.0, 1.0] and [1.0, 2.0]",
         lambda: fit("pca", rows(0, 40), weight={"text": 2}),
@@ -367,6 +372,11 @@ OTHERS: dict[str, tuple[str, Callable[[], mmfuse.Model]]] = {
         lambda: fit("pca", rows(0, 40), nan="drop"),
     ),
 }
+
+
+def framed(x: Matrix, ids: Matrix, columns: str) -> Any:
+    """The same rows as a table, whose columns have names."""
+    return pd.DataFrame(x, pd.Index(ids, name="id"), list(columns))
 
 
 @pytest.mark.parametrize("what", OTHERS)

@@ -167,7 +167,7 @@ def test_a_constant_column_becomes_zero_and_is_told(name: str, value: float, dty
     assert "constant" not in notes(name, sample(dtype=dtype))
 
 
-@pytest.mark.parametrize("name", ["zscore", "minmax", "center"])
+@pytest.mark.parametrize("name", ["zscore", "minmax", "center", "whiten"])
 def test_one_row_is_constant(name: str) -> None:
     assert not apply(name, sample(rows=1)).any()
 

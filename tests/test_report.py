@@ -175,6 +175,14 @@ def test_a_picture_is_the_same_each_time(suffix: str, tmp_path: Path) -> None:
     assert first == second
 
 
+def test_a_picture_tells_what_is_left_out_if_anything_is(tmp_path: Path) -> None:
+    for kept in (3, 9):
+        mmfuse.fuse("pca", blocks(), options={"n_components": kept}, plot=tmp_path / "p.svg")
+        drawn = (tmp_path / "p.svg").read_text()
+        assert f"<!-- {kept} kept -->" in drawn
+        assert ("<!-- left out -->" in drawn) == (kept < 9)
+
+
 def test_a_picture_of_names_that_are_no_mathematics(tmp_path: Path) -> None:
     odd = dict(zip(["$x^", "a\nb"], blocks().values(), strict=True))
     for strategy in ("pca", "concat"):

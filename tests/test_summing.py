@@ -105,6 +105,17 @@ def test_scores_of_numbers() -> None:
     assert told(fused)[2]["values"]["r2"] == pytest.approx(np.mean(right))
 
 
+def test_a_modality_that_a_fold_lacks_is_scored_on_the_rows_that_have_it() -> None:
+    x, y = rows()
+    has = folds_of([str(k) for k in IDS], y, 4, 0) < 3
+    given = {"a": (x["a"], IDS), "b": (x["b"][has], IDS[has])}
+    scores = told(mmfuse.train(given, (y, IDS), fuse="sum", join="outer", folds=4))
+    of = {(one["of"], one["name"]): one for one in scores}
+    assert of["without", "a"]["rows"] == of["model", "b"]["rows"] == has.sum()
+    assert of["without", "a"]["values"] == of["model", "b"]["values"]
+    assert of["fused", ""]["rows"] == N
+
+
 @pytest.mark.parametrize("normalize", ["none", "zscore"])
 @pytest.mark.parametrize("numbers", [False, True])
 def test_parts_are_as_all_at_once(numbers: bool, normalize: str, tmp_path: Path) -> None:

@@ -464,8 +464,62 @@ def test_values_that_cannot_be(
     is_refused(load, together(description, {**arrays, name: changed}))
 
 
+def test_curves_of_other_points(goods: dict[str, bytes], load: Load) -> None:
+    description, arrays = taken_apart(goods["stack"])
+    for name in ("calibration.x", "calibration.y"):
+        arrays[name] = np.append(arrays[name], 1.0)
+    told = is_refused(load, together(description, arrays))
+    assert told == "a damaged model: curves of other points"
+
+
+@pytest.mark.parametrize(
+    ("at", "other", "told"),
+    [
+        (("reliability", 0), [0.5, 1.0], "bins that cannot be"),
+        (("reliability", 0, 1), "x", "a score that is no number"),
+        (("scores", 0, "values", "ece"), True, "a score that is no number"),
+        (("scores",), [], "scores of another model"),
+        (("classes",), ["0", "1", "x"], "scores of another model"),
+        (("confusion",), [[1, 2, 3]], "scores of another model"),
+        (("confusion",), [[1] * 9], "scores of other classes"),
+        (("reliability",), [], "scores of other classes"),
+    ],
+)
+def test_scores_that_cannot_be(
+    at: Place, other: Any, told: str, goods: dict[str, bytes], load: Load
+) -> None:
+    description, arrays = taken_apart(goods["stack"])
+    changed = replaced(description, ("evaluation", *at), other)
+    assert is_refused(load, together(changed, arrays)) == f"a damaged model: {told}"
+
+
 def test_claims_take_no_memory(goods: dict[str, bytes], load: Load) -> None:
     description, arrays = taken_apart(goods["stack"])
     for columns in (10**9, 10**12, 1 << 62):
         changed = replaced(description, ("modalities", 0, "columns"), columns)
         is_refused(load, together(changed, arrays))
+
+
+def test_scores_and_curves_of_other_models(goods: dict[str, bytes], load: Load) -> None:
+    def told(change: Callable[[dict[str, Any], Arrays], None]) -> str:
+        description, arrays = taken_apart(goods["stack"])
+        change(description["evaluation"], arrays)
+        return is_refused(load, together(description, arrays))
+
+    def other_bins(scores: dict[str, Any], arrays: Arrays) -> None:
+        scores["reliability"] = [[1, 2]]
+
+    def other_classes(scores: dict[str, Any], arrays: Arrays) -> None:
+        scores["classes"] = scores["classes"][::-1]
+
+    def other_rows(scores: dict[str, Any], arrays: Arrays) -> None:
+        scores["confusion"] = [[n for row in scores["confusion"] for n in row], [], []]
+
+    def other_points(scores: dict[str, Any], arrays: Arrays) -> None:
+        (ends,) = (name for name in arrays if name.endswith("ends"))
+        arrays[ends] = arrays[ends] + (np.arange(3) == 2)
+
+    assert "bins that cannot be" in told(other_bins)
+    assert "scores of another model" in told(other_classes)
+    assert "scores of other classes" in told(other_rows)
+    assert "curves of other points" in told(other_points)

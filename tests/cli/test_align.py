@@ -248,6 +248,15 @@ def test_integers_that_are_averaged_in_one_input_are_not_cut(here, call):
     assert np.load("al/b.npy").tolist() == [[1.5], [5.0]]
 
 
+def test_a_dry_run_tells_the_plan_and_writes_nothing(here, call):
+    write()
+    done = call("align", "image.npy", "text.parquet", "-o", "aligned", "-n")
+    assert (done.code, done.out) == (0, "")
+    assert "inner join: 4 rows kept" in done.err
+    assert done.err.endswith("dry run: nothing was written\n")
+    assert not os.path.exists("aligned")
+
+
 def test_ids_that_would_meet_otherwise_are_suggested(here, call):
     image = IMAGE.set_axis([f"{name.upper()}" for name in IMAGE.index[:5]] + ["f"])
     write(image)
@@ -255,3 +264,4 @@ def test_ids_that_would_meet_otherwise_are_suggested(here, call):
     assert (done.code, ids_of("aligned/image.ids.txt")) == (0, ["f"])
     told = "less than half of an input's ids meet; 4 of 5 ids match with --id-transform lower"
     assert told in done.err
+    assert f"note: {told}" in call("concat", "image.npy", "text.parquet", "-o", "z.npy").err

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+
+from mmfuse.cli.upset import upset
 
 SAMPLE = Path(__file__).resolve().parents[2] / "sample_data"
 SIX = (
@@ -286,3 +289,31 @@ def test_long_ids_stay_within_the_terminal(write, call, monkeypatch):
     assert max(map(len, lines)) <= 80
     first = lines.index(f"       such as {ids[0]!r},")
     assert lines[first + 1] == f"               {ids[1]!r},"
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_table_of_many_combinations_ends_with_their_sum(plain):
+    names = [f"m{k}" for k in range(6)]
+    every = [s for r in range(1, 7) for s in combinations(names, r)]
+    counts = range(1000 + len(every), 1000, -1)
+    lines = upset(names, list(zip(every, counts, strict=True)), 80, plain=plain)
+    assert len(lines) == 1 + 20 + 1
+    assert lines[-1] == f"43 other combinations: {sum(counts[20:]):,} ids"
+    assert lines[1].split()[:7] == ["x" if plain else "●", *["." if plain else "·"] * 5, "1,063"]
+
+
+def test_rows_like_their_neighbours_cannot_be_told(write, told):
+    """Of two that have nothing in common, a far shift finds as much as the order given."""
+    rng = np.random.default_rng(0)
+    for name, width in (("a", 8), ("b", 5)):
+        rows = rng.normal(size=(400, width))
+        for t in range(1, 400):
+            rows[t] += 0.95 * rows[t - 1]
+        write(name, rows)
+    found, code = told("a.npy", "b.npy")
+    assert (set(found), code) == ({"no-ids", "features-unclear"}, 0)
+    one = found["features-unclear"]
+    assert set(one["numbers"]) == {"rows", "rv", "p_shuffle", "p_far"}
+    assert one["numbers"]["p_far"] > 0.05 > one["numbers"]["p_shuffle"]
+    assert one["sentence"].startswith("features of 394 rows joined by position cannot tell: ")
+    assert one["sentence"].endswith("for rows near each other are alike")

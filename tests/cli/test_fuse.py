@@ -15,6 +15,8 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
+from mmfuse.files.npy_header import header_bytes
+
 RNG = np.random.default_rng(7)
 IDS = ["s1", "s2", "s3", "s4", "s5"]
 IMAGE = RNG.normal(size=(5, 4)).astype(np.float32)
@@ -373,3 +375,12 @@ def test_the_ids_beside_an_output_are_not_replaced(pair, mmfuse, option):
     assert done.code == 2
     assert f"{option} out.ids.txt is an input or another output" in done.err
     assert not Path("out.ids.txt").exists()
+
+
+def test_a_plan_of_more_than_there_is_room_for_tells_its_terabytes(here, call):
+    header = header_bytes((5_000_000, 100_000), np.dtype(np.float32))
+    Path("big.npy").write_bytes(header)
+    os.truncate("big.npy", len(header) + 2 * 10**12)  # all of which is a hole
+    done = call("concat", "big.npy", "-o", "z.npy", "-n")
+    assert (done.code, done.out) == (0, "")
+    assert "concat -> z.npy   5,000,000 x 100,000 float32   2.0 TB\n" in done.err

@@ -599,6 +599,14 @@ def test_nothing_is_put_into_a_folder_that_is_written_anew(
         call(*["pca", "x.npy", "-k", "2", "-o", "parts/", "--shard-rows", "10"])
 
 
+def test_a_model_is_put_beside_a_folder_that_is_written_anew(here: Path, call: Any) -> None:
+    np.save("x.npy", np.random.default_rng(0).normal(size=(30, 4)))
+    done = call("pca", "x.npy", "-k", "2", "-o", "parts/", "--shard-rows", "10", "--save", "m")
+    assert done.code == 0, done.err
+    assert library.load("m").columns == ("pca_0", "pca_1")
+    assert len(os.listdir("parts")) > 2
+
+
 def test_what_is_told_goes_over_no_ids(here: Path, call: Any) -> None:
     np.save("x.npy", np.random.default_rng(0).normal(size=(30, 4)))
     Path("x.ids.txt").write_text("".join(f"r{k}\n" for k in range(30)))

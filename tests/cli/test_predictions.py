@@ -19,6 +19,7 @@ from scipy.special import softmax
 
 import mmfuse as library
 from mmfuse.errors import InputError
+from mmfuse.voted import LabelSource
 
 Matrix = NDArray[np.float64]
 CLASSES = ["ant", "bee", "cow", "dog"]
@@ -594,3 +595,18 @@ def test_a_run_that_fails_leaves_no_writer_behind(here: Path) -> None:
         library.fuse("soft-vote", ["p.csv", "q.csv"], "o.parquet")
     gc.collect()
     assert not Path("o.parquet").exists()
+
+
+def test_labels_are_read_in_blocks_as_in_any_order() -> None:
+    numbers = np.random.default_rng(0).integers(0, 3, 40_000)
+    source = LabelSource(
+        name="m", label="m", columns=("x", "y", "z"), rows=len(numbers), dtype=np.dtype("f4"),
+        ids=None, id_source="", numbers=numbers,
+    )  # fmt: skip
+    blocks = list(source.blocks())
+    assert len(blocks) > 1
+    assert np.array_equal(np.concatenate(blocks), np.eye(3)[numbers])
+    some = np.array([39_999, 0, 7])
+    out = np.full((3, 3), np.nan, np.float32)
+    source.read(some, out)
+    assert np.array_equal(out, np.eye(3)[numbers[some]])

@@ -54,6 +54,16 @@ def test_completion_imports_no_library_but_numpy(line, monkeypatch):
     assert not found & HEAVY
 
 
+@pytest.mark.parametrize("line", ["mmfuse nothing --no", "mmfuse fit nothing --no"])
+def test_completion_of_no_command_offers_none_and_is_no_error(line, monkeypatch, call):
+    monkeypatch.setenv("_MMFUSE_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", line)
+    monkeypatch.setenv("COMP_CWORD", str(line.count(" ")))
+    done = call()
+    assert (done.code, done.err) == (0, "")
+    assert "--normalize" not in done.out
+
+
 @pytest.mark.parametrize(
     "command",
     [

@@ -137,6 +137,15 @@ def test_draws_the_scores(files: Path, call: Any) -> None:
     assert Path("t.svg").read_text() == drawn
 
 
+def test_without_scores_there_is_nothing_to_draw(files: Path, call: Any) -> None:
+    done = call("train", *OLD, *LABELS, *CHEAP, "--folds", "0", "-o", "m.safetensors")
+    assert done.code == 0, done.err
+    done = call("inspect", "m.safetensors", "--plot", "s.svg")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "error: the model has no scores to draw\nhint: train it with --folds\n"
+    assert not Path("s.svg").exists()
+
+
 @pytest.mark.parametrize(
     ("given", "code", "told"),
     [

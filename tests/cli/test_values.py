@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from typer.core import TyperArgument, TyperCommand, TyperOption
 
+from mmfuse.cli.command import as_command
 from mmfuse.cli.values import PlainValues
 
 
@@ -89,3 +90,37 @@ def test_what_is_plain_does_not_reach_typer(monkeypatch):
 def test_help_is_as_typer_writes_it(arguments, capsys):
     told = [(outcome(command, arguments), *capsys.readouterr()) for command in (OURS, THEIRS)]
     assert told[0] == told[1]
+
+
+class Untyped:
+    """A command of a Typer that tells no types of its parameters."""
+
+    class Param:
+        def process_value(self, ctx: Any, value: Any) -> Any:
+            return value
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return [self.Param()]
+
+
+class PlainUntyped(PlainValues, Untyped):
+    """The command under test of it."""
+
+
+def test_a_parameter_that_tells_no_type_is_left_to_typer():
+    (found,) = PlainUntyped().get_params(None)
+    assert "process_value" not in vars(found)
+
+
+def test_a_hidden_option_is_in_no_section_of_the_help():
+    def with_one(
+        shown: Annotated[int, typer.Option(rich_help_panel="Numbers")] = 1,
+        secret: Annotated[int, typer.Option(hidden=True, rich_help_panel="Secrets")] = 2,
+    ) -> None:
+        print(shown, secret)
+
+    made = as_command("with-one", with_one)
+    context = made.make_context("with-one", ["--secret", "3"])
+    assert context.params["secret"] == 3
+    assert "Numbers:\n  --shown" in made.get_help(context)
+    assert "ecret" not in made.get_help(context)

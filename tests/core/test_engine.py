@@ -235,3 +235,14 @@ def test_stored_values_widen_exactly(stored: str) -> None:
     np.testing.assert_array_equal(
         sink.matrix, np.hstack([blocks[0].astype(float) / 2, blocks[1].astype(float)])
     )
+
+
+def test_shuffled_rows_in_which_nothing_is_left_have_no_spectrum() -> None:
+    """Of rows that are the same within every tile, nothing is left when its mean is taken off."""
+    steps = np.repeat(np.random.default_rng(0).normal(size=(8, DIM)), 16, axis=0)
+    blocks = [steps, steps[:, ::-1].copy()]
+    lesson = engine(blocks).fit(fusion("cca"), lambda tally: None, shuffle=True)
+    assert lesson.fusion.learned is not None
+    assert lesson.fusion.learned["spectrum"][0] > 0.9
+    assert lesson.chance is not None
+    assert lesson.chance.shape == (0,)

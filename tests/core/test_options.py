@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import pytest
 
+from mmfuse.core.components import components
 from mmfuse.core.options import Param, check_options, options
 from mmfuse.errors import UsageError
 
@@ -54,6 +56,14 @@ def test_accepted(given: dict[str, Any]) -> None:
 
 def test_a_whole_number_serves_as_a_number() -> None:
     assert type(Example(share=1).share) is float
+
+
+@pytest.mark.parametrize("given", [np.int64(3), np.float32(0.5), "3", "0.5", "auto"])
+def test_components_may_be_numbers_of_numpy_or_text(given: Any) -> None:
+    found = components(given)
+    expected = "auto" if given == "auto" else float(given)
+    assert found == expected
+    assert type(found) is {"auto": str, 3.0: int, 0.5: float}[expected]
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from mmfuse.core.registry import (
     _has_plugins,
     first_sentence,
     normalization,
+    only_class,
     strategy_class,
 )
 from mmfuse.core.strategy import Strategy
@@ -88,6 +89,16 @@ def test_a_module_defines_one_class(registry: Registry) -> None:
         classes = [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
         assert len(classes) == 1, name
         assert issubclass(getattr(registry.module(name), classes[0].name), base)
+
+
+def test_a_module_of_no_or_several_classes_is_told() -> None:
+    empty = ModuleType("odd")
+    with pytest.raises(TypeError, match="odd must define just one Strategy, not 0"):
+        only_class(empty, Strategy)
+    for name in ("One", "Two"):
+        setattr(empty, name, type(name, (Strategy,), {"__module__": "odd"}))
+    with pytest.raises(TypeError, match="odd must define just one Strategy, not 2"):
+        only_class(empty, Strategy)
 
 
 @pytest.mark.parametrize(

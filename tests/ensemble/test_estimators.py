@@ -208,6 +208,23 @@ def test_logistic_is_scikit_learns():
         np.testing.assert_allclose(found, peer, atol=1e-12)
 
 
+def test_lda_is_scikit_learns():
+    x, y = IRIS
+    lda = estimator_of("lda").with_options({"shrinkage": 0.3})
+    peer = lda.unfitted(3, 0).fit(x[:100], y[:100]).predict_proba(x)
+    found = fit("lda", IRIS, slice(100), 3, shrinkage=0.3).predict(x)
+    np.testing.assert_allclose(found, peer, atol=1e-9)
+
+
+def test_ridge_of_classes_is_scikit_learns_of_one_hot_numbers():
+    x, y = IRIS
+    ridge = estimator_of("ridge").with_options({"alpha": 3})
+    scores = ridge.unfitted(3, 0).fit(x[:100], np.eye(3)[y[:100]]).predict(x)
+    clipped = np.maximum(scores, 0)
+    found = fit("ridge", IRIS, slice(100), 3, alpha=3).predict(x)
+    np.testing.assert_allclose(found, clipped / clipped.sum(axis=1, keepdims=True), atol=1e-9)
+
+
 @pytest.mark.parametrize("name", sorted(set(NAMES) - {"lda", "logistic", "ridge"}))
 def test_an_object_predicts_as_scikit_learns(name):
     x, y = DIGITS
@@ -220,6 +237,8 @@ def test_an_object_predicts_as_scikit_learns(name):
 def test_what_scikit_learn_warns_of_is_told():
     assert "converge" in fit("mlp", IRIS, slice(100), 3, max_iter="2").told[0]
     assert fit("lda", IRIS, slice(100), 3).told == ()
+    (told,) = fit("mlp", IRIS, slice(50), 3, batch_size=60, solver="adam", max_iter=2000).told
+    assert told.startswith("scikit-learn warns of mlp: Got `batch_size` less than 1 or larger than")
 
 
 @each

@@ -354,6 +354,21 @@ def test_a_class_of_fewer_rows_than_folds_is_learned():
         assert all(np.isfinite(list(one.values.values())).all() for one in told.scores)
 
 
+def test_a_modality_that_some_folds_lack_is_scored_on_the_rows_that_have_it():
+    """What the others predict there is nobody's: no score, and no row of it, is made up."""
+    given = problem(complete=True)
+    folds = given.folds(FOLDS, 0)
+    present = np.column_stack([np.ones(given.n, bool), folds < 3])
+    two = Problem(("a", "b"), given.blocks[:2], present, given.y, CLASSES, given.groups)
+    for fuse in ("soft-vote", "select", "stack"):
+        told = train(two, Plan([recipe("lda")] * 2, fuse, folds=FOLDS)).evaluation
+        scores = {(one.of, one.name): one for one in told.scores}
+        assert scores["without", "a"].rows == scores["model", "b"].rows == present[:, 1].sum()
+        if fuse != "stack":  # which learns of one model as well
+            assert scores["without", "a"].values == scores["model", "b"].values
+        assert scores["fused", ""].rows == given.n
+
+
 # --- plans that cannot be ---------------------------------------------------------------------
 
 
@@ -365,6 +380,9 @@ def test_a_class_of_fewer_rows_than_folds_is_learned():
         ({"learn_weights": True, "folds": 0}, "soft-vote learns"),
         ({"calibration": "isotonic", "folds": 0}, "--calibrate learns"),
         ({"folds": 1}, "two at least"),
+        ({"weights": np.array([1, 0, 1])}, "a weight must be a number above zero"),
+        ({"weights": np.array([1, np.inf, 1])}, "a weight must be a number above zero"),
+        ({"calibration": "platt"}, "calibrate is 'platt'; it must be one of temperature, isotonic"),
         ({"folds": 1000}, "of 120 groups of rows"),
         ({"fuse": "concat"}, "no fusion 'concat' of classes"),
         ({"fuse": "weighted-mean"}, "no fusion 'weighted-mean' of classes"),

@@ -245,3 +245,15 @@ def test_the_memory_it_asks_for(count: int) -> None:
         tracemalloc.stop()
     asked = made.workspace(rows, known)
     assert most < asked < 3 * most
+
+
+def test_one_that_says_nothing_of_memory_is_given_what_the_rows_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    x = np.random.default_rng(0).normal(size=(40, 3))
+    before = mmfuse.fuse("snf", {"x": x, "y": x[::-1]}).matrix
+    monkeypatch.delattr(Snf, "workspace")
+    after = mmfuse.fuse("snf", {"x": x, "y": x[::-1]}).matrix
+    assert before is not None
+    assert after is not None
+    assert before.tobytes() == after.tobytes()
