@@ -647,15 +647,3 @@ def test_claims_take_no_memory(
         assert tracemalloc.get_traced_memory()[1] < 100 << 20
     finally:
         tracemalloc.stop()
-
-
-def test_a_strategy_that_has_no_models(good: bytes, load: Load) -> None:
-    description, arrays = taken_apart(good)
-    changed = together({**description, "strategy": "snf", "options": {}}, arrays)
-    assert "a strategy that fuses all rows at once" in is_refused(load, changed)
-
-
-def test_energies_without_an_end(good: bytes, load: Load) -> None:
-    description, arrays = taken_apart(good)
-    arrays["gathered.energy"] = np.full_like(arrays["gathered.energy"], np.inf)
-    assert "energy that is infinite" in is_refused(load, together(description, arrays))

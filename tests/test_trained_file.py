@@ -498,28 +498,3 @@ def test_claims_take_no_memory(goods: dict[str, bytes], load: Load) -> None:
     for columns in (10**9, 10**12, 1 << 62):
         changed = replaced(description, ("modalities", 0, "columns"), columns)
         is_refused(load, together(changed, arrays))
-
-
-def test_scores_and_curves_of_other_models(goods: dict[str, bytes], load: Load) -> None:
-    def told(change: Callable[[dict[str, Any], Arrays], None]) -> str:
-        description, arrays = taken_apart(goods["stack"])
-        change(description["evaluation"], arrays)
-        return is_refused(load, together(description, arrays))
-
-    def other_bins(scores: dict[str, Any], arrays: Arrays) -> None:
-        scores["reliability"] = [[1, 2]]
-
-    def other_classes(scores: dict[str, Any], arrays: Arrays) -> None:
-        scores["classes"] = scores["classes"][::-1]
-
-    def other_rows(scores: dict[str, Any], arrays: Arrays) -> None:
-        scores["confusion"] = [[n for row in scores["confusion"] for n in row], [], []]
-
-    def other_points(scores: dict[str, Any], arrays: Arrays) -> None:
-        (ends,) = (name for name in arrays if name.endswith("ends"))
-        arrays[ends] = arrays[ends] + (np.arange(3) == 2)
-
-    assert "bins that cannot be" in told(other_bins)
-    assert "scores of another model" in told(other_classes)
-    assert "scores of other classes" in told(other_rows)
-    assert "curves of other points" in told(other_points)
