@@ -24,7 +24,7 @@ from mmfuse.ensemble.evaluation import Calibration, Of
 from mmfuse.ensemble.fused_models import FusedModels
 from mmfuse.ensemble.rules import Learned, Rule, rule_of
 from mmfuse.ensemble.trained import Trained
-from mmfuse.files.columns import MOST_COLUMNS
+from mmfuse.files.columns import MOST_COLUMNS, numbers
 from mmfuse.files.inputs import InputFile
 from mmfuse.files.output import OutputFile
 from mmfuse.files.plain_json import fields, items, mapping, natural, one_of, text
@@ -147,7 +147,7 @@ def _model(content: Any, arrays: Arrays) -> TrainedModel:
 def _modality(item: dict[str, Any]) -> Modality:
     columns, weight = item["columns"], item["weight"]
     names = (
-        tuple(map(str, range(natural(columns, MOST_COLUMNS))))
+        numbers(natural(columns, MOST_COLUMNS))
         if type(columns) is int
         else tuple(map(text, items(columns)))
     )

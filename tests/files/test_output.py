@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import disks
 import numpy as np
 import pytest
 
@@ -352,16 +353,8 @@ def small_disk(tmp_path):
     """A file system of 64 KiB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
-    try:
-        mounted = ROOT and subprocess.run(command, capture_output=True).returncode == 0
-    except FileNotFoundError:
-        mounted = False
-    if not mounted:
-        pytest.skip("a small file system cannot be mounted here")
-    yield folder
-    # lazily: the error that a test holds may hold a file in turn
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with disks.small_disk(folder, "64k"):
+        yield folder
 
 
 class TestFullDisk:
